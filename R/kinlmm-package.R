@@ -1,0 +1,16 @@
+#' kinlmm: exact linear mixed models for statistical genetics
+#'
+#' [lmmfit()] fits a linear mixed model written in the formula of 'lme4', with a
+#' relationship matrix on a grouping factor where there is one. [read_bed()] opens
+#' genotypes, [grm()] builds the relationship matrix, [heritability()] and [blup()]
+#' read the fit, [gwas()] tests every marker against it.
+#'
+#' @section Threads:
+#' Loops of the package use `getOption("kinlmm.threads", 2)` threads. Matrix
+#' products and eigendecompositions are those of the BLAS and LAPACK that R uses;
+#' a threaded BLAS has its own setting, for example `OPENBLAS_NUM_THREADS`.
+#'
+#' @useDynLib kinlmm, .registration = TRUE
+#' @importFrom Rcpp evalCpp
+#' @keywords internal
+"_PACKAGE"

@@ -1,0 +1,31 @@
+// Genotypes by blocks of markers, wherever they are stored, and what is computed per marker.
+#pragma once
+
+#include <vector>
+
+#include "core/types.h"
+
+namespace kinlmm {
+
+// A source of markers: the number of copies of the effect allele (A1), NaN where missing.
+class GenotypeSource {
+ public:
+  virtual ~GenotypeSource() = default;
+  virtual Index samples() const = 0;
+  virtual Index markers() const = 0;
+  // Fills out (samples() x count) with markers first, ..., first + count - 1.
+  virtual void read(Index first, Index count, MatrixRef out) = 0;
+};
+
+// What one marker looks like among the samples of a block.
+struct MarkerSummary {
+  Index observed = 0;     // samples with a genotype
+  double mean = 0;        // mean count of A1 over them; its half is the frequency of A1
+  double variance = 0;    // of the counts after mean imputation, divisor n
+  bool monomorphic = true;  // all observed counts are equal, or none is observed
+};
+
+// Summarises each column of G (n x b) and replaces its NaN by the column's mean.
+std::vector<MarkerSummary> summarise_and_impute(MatrixRef G, int threads);
+
+}  // namespace kinlmm

@@ -1,0 +1,24 @@
+// BLAS and LAPACK as the core uses them. In the package they are R's own
+// (src/lapack.cpp); the stand-alone tests bring theirs (tests/cpp/lapack.cpp).
+// Never call these from inside parallel_for().
+#pragma once
+
+#include "core/types.h"
+
+namespace kinlmm {
+namespace lapack {
+
+// C = alpha * op(A) * op(B) + beta * C, where op transposes if asked to.
+void gemm(bool transpose_a, bool transpose_b, double alpha, const ConstMatrixRef& A,
+          const ConstMatrixRef& B, double beta, MatrixRef C);
+
+// Lower triangle of C (n x n) = alpha * A * A' + beta * C, with A n x k.
+void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C);
+
+// Eigendecomposition of the symmetric A (n x n, lower triangle read): on return A holds
+// the eigenvectors in its columns and d the eigenvalues, in increasing order.
+// Throws Error("eigen_failed").
+void eigen_symmetric(MatrixRef A, Vector& d);
+
+}  // namespace lapack
+}  // namespace kinlmm

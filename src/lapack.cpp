@@ -1,0 +1,65 @@
+// core/lapack.h on the BLAS and LAPACK that R itself uses.
+#ifndef USE_FC_LEN_T
+#define USE_FC_LEN_T
+#endif
+#include "core/lapack.h"
+
+#include <Rconfig.h>
+#include <R_ext/BLAS.h>
+#include <R_ext/Lapack.h>
+
+#include <vector>
+
+#include "core/error.h"
+
+#ifndef FCONE
+#define FCONE
+#endif
+
+namespace kinlmm {
+namespace lapack {
+
+namespace {
+int as_int(Index value) { return static_cast<int>(value); }
+}  // namespace
+
+void gemm(bool transpose_a, bool transpose_b, double alpha, const ConstMatrixRef& A,
+          const ConstMatrixRef& B, double beta, MatrixRef C) {
+  const char* op_a = transpose_a ? "T" : "N";
+  const char* op_b = transpose_b ? "T" : "N";
+  const int rows = as_int(C.rows()), cols = as_int(C.cols());
+  const int inner = as_int(transpose_a ? A.rows() : A.cols());
+  if (rows == 0 || cols == 0) return;
+  const int lda = as_int(A.outerStride()), ldb = as_int(B.outerStride());
+  const int ldc = as_int(C.outerStride());
+  F77_CALL(dgemm)(op_a, op_b, &rows, &cols, &inner, &alpha, A.data(), &lda, B.data(), &ldb,
+                  &beta, C.data(), &ldc FCONE FCONE);
+}
+
+void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C) {
+  const int n = as_int(C.rows()), k = as_int(A.cols());
+  const int lda = as_int(A.outerStride()), ldc = as_int(C.outerStride());
+  if (n == 0) return;
+  F77_CALL(dsyrk)("L", "N", &n, &k, &alpha, A.data(), &lda, &beta, C.data(), &ldc
+                  FCONE FCONE);
+}
+
+void eigen_symmetric(MatrixRef A, Vector& d) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  d.resize(n);
+  if (n == 0) return;
+  int info = 0, lwork = -1, liwork = -1, iwork_size = 0;
+  double work_size = 0;
+  F77_CALL(dsyevd)("V", "L", &n, A.data(), &lda, d.data(), &work_size, &lwork, &iwork_size,
+                   &liwork, &info FCONE FCONE);
+  lwork = static_cast<int>(work_size);
+  liwork = iwork_size;
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  std::vector<int> iwork(static_cast<std::size_t>(liwork));
+  F77_CALL(dsyevd)("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(),
+                   &liwork, &info FCONE FCONE);
+  if (info != 0) throw Error("eigen_failed", {{"info", info}});
+}
+
+}  // namespace lapack
+}  // namespace kinlmm
