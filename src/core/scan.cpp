@@ -71,8 +71,9 @@ class Plan {
     tiling_ = tile_range(null, options.half_width);
     const Index first = tiling_.main_first, end = first + tiling_.main_count;
     for (Index i = first; i < end; ++i) add_panel(i, lambda_);
+    for (Index i = first - 1; i >= 0; --i)
+      add_coarse(tiling_.panels[i].lambda(0), below_);
     if (first > 0) below_.push_back(kZero);
-    for (Index i = 0; i < first; ++i) add_coarse(tiling_.panels[i].lambda(0), below_);
     const Index count = static_cast<Index>(tiling_.panels.size());
     for (Index i = end; i < count; ++i) add_coarse(tiling_.panels[i].lambda(0), above_);
     if (end < count) add_coarse(tiling_.panels.back().lambda(1), above_);
@@ -91,21 +92,26 @@ class Plan {
     return tiling_.panels[panel].lambda(x);
   }
 
-  // Whether the optimum on the main panels is the only one that the nodes show: f falls
-  // towards it from both ends of the range, and it is not at an edge inside the range.
+  // Whether the nodes show no better optimum than that of the main panels: it is not at
+  // an edge inside the range, and f rises from it to both ends or at least stays clear of
+  // it.
   bool is_global(const double* f, const Optimum& best) const {
     if (!below_.empty() && best.panel == 0 && best.x <= -1) return false;
     if (!above_.empty() && best.panel == main_count() - 1 && best.x >= 1) return false;
-    return rises(f, best.value, below_.rbegin(), below_.rend()) &&
-           rises(f, best.value, above_.begin(), above_.end());
+    return stays_above(f, best.value, below_) && stays_above(f, best.value, above_);
   }
 
  private:
-  template <class It>
-  static bool rises(const double* f, double from, It node, It end) {
-    for (; node != end; ++node) {
-      if (!(f[*node] >= from)) return false;
-      from = f[*node];
+  // f at the nodes, outwards. Where f falls, a minimum is near; a parabola through a node
+  // and its neighbours falls below the node by at most an eighth of the larger step.
+  static bool stays_above(const double* f, double best, const std::vector<Index>& nodes) {
+    double last = best;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const double here = f[nodes[i]];
+      const double next = i + 1 < nodes.size() ? f[nodes[i + 1]] : here;
+      const double step = std::max(std::abs(here - last), std::abs(next - here));
+      if (!(here >= last) && !(here - step > best)) return false;
+      last = here;
     }
     return true;
   }
@@ -122,7 +128,7 @@ class Plan {
   bool per_marker_;
   Tiling tiling_;
   std::vector<double> lambda_, wide_lambda_;
-  std::vector<Index> below_, above_;  // coarse nodes by increasing lambda
+  std::vector<Index> below_, above_;  // coarse nodes, outwards from the main panels
 };
 
 class Scanner {
