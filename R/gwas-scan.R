@@ -94,17 +94,16 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
   maf <- check_number(maf, 0, 0.5)
   missing <- check_number(missing, 0, 1)
   geno <- as_genotypes(geno)
-  rows <- match_scan_ids(null$ids, geno$ids)
+  rows <- match_scan_ids(null$ids, sample_ids(geno))
   source <- core_source(geno)
   source$sample_index0 <- source$sample_index0[rows]
 
   null$lambda_max <- scan_lambda_max(null)
-  m <- length(source$marker_index0)
-  raw <- with_progress("Testing markers", m, function(tick) {
+  raw <- with_progress("Testing SNPs", ncol(geno), function(tick) {
     cpp_gwas_scan(null, source, variance == "per-snp", maf, missing, n_threads(),
                   scan_nodes, scan_half_width, tick)
   })
-  raw <- check_core(raw)
+  raw <- check_core(raw, bed_errors(geno$n_file, geno$m_file, rlang::current_env()))
   new_gwas(scan_columns(raw, null, geno$map, maf, missing), list(
     call = call, variance = variance, n = null$n, q = length(null$ids), p = null$p,
     lambda = null$lambda_reml, lambda_ml = null$lambda_ml, widened = raw$widened,
