@@ -114,7 +114,7 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
 # Chebyshev nodes per panel and half-width of a panel in log lambda. The criteria are
 # analytic where |Im log lambda| < pi, so that a panel's error falls as rho^-nodes with
 # rho = pi / h + sqrt((pi / h)^2 + 1) = 6.4.
-scan_nodes <- 12L
+scan_nodes <- 16L
 scan_half_width <- 1
 
 # The part of a fit that the scan needs.
