@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 
 #include "core/error.h"
@@ -67,7 +68,7 @@ Optimum search(const Chebyshev& chebyshev, const double* f, Index count) {
 
 // Which values of lambda every marker is computed at, in this order: 0, the null's ML
 // optimum, then either the null's REML optimum alone or the main panels and the coarse
-// nodes, one in the middle of every other panel and one at each end of the range.
+// nodes, two in every other panel and one at each end of the range.
 class Plan {
  public:
   static constexpr Index kZero = 0, kNullMl = 1, kNullReml = 2, kMain = 2;
@@ -83,12 +84,11 @@ class Plan {
     tiling_ = tile_range(null, options.half_width);
     const Index first = tiling_.main_first, end = first + tiling_.main_count;
     for (Index i = first; i < end; ++i) add_panel(i, lambda_);
-    for (Index i = first - 1; i >= 0; --i)
-      add_coarse(tiling_.panels[i].lambda(0), below_);
+    const Index count = panels();
+    for (Index i = first - 1; i >= 0; --i) add_coarse(i, {0.5, -0.5}, below_);
     if (first > 0) below_.push_back(kZero);
-    const Index count = static_cast<Index>(tiling_.panels.size());
-    for (Index i = end; i < count; ++i) add_coarse(tiling_.panels[i].lambda(0), above_);
-    if (end < count) add_coarse(tiling_.panels.back().lambda(1), above_);
+    for (Index i = end; i < count; ++i) add_coarse(i, {-0.5, 0.5}, above_);
+    if (end < count) add_coarse(count - 1, {1}, above_);
     for (Index i = 0; i < count; ++i) add_panel(i, wide_lambda_);
   }
 
@@ -131,9 +131,12 @@ class Plan {
     const Vector& x = chebyshev_.nodes();
     for (Index l = 0; l < x.size(); ++l) to.push_back(tiling_.panels[i].lambda(x[l]));
   }
-  void add_coarse(double lambda, std::vector<Index>& side) {
-    side.push_back(static_cast<Index>(lambda_.size()));
-    lambda_.push_back(lambda);
+  void add_coarse(Index panel, std::initializer_list<double> x,
+                  std::vector<Index>& side) {
+    for (double at : x) {
+      side.push_back(static_cast<Index>(lambda_.size()));
+      lambda_.push_back(tiling_.panels[panel].lambda(at));
+    }
   }
 
   Chebyshev chebyshev_;
