@@ -8,9 +8,9 @@
 #' @param p A string: of which test, `"wald"` (default), `"lrt"` or `"score"`.
 #' @param ... Passed on to [graphics::plot.default()], for example `main` or `ylim`.
 #' @details Chromosomes are in the order of their numbers, then X, Y, XY and MT, then
-#'   others by name. Markers without a chromosome are not in the Manhattan plot, and
-#'   those without a position are evenly spaced over theirs. Points that would be drawn
-#'   over each other are drawn once. The inflation factor is the median of the chi
+#'   others by name. SNPs without a chromosome are not in the Manhattan plot; those
+#'   without a position (`NA` or not positive) are drawn between their neighbours. Of
+#'   points that would be drawn over each other only one is. The inflation factor is the median of the chi
 #'   squared statistics over its expectation, 0.455.
 #' @return `x`, invisibly.
 #' @section Errors: `kinlmm_error_scan_empty` if no marker was tested;
@@ -78,7 +78,7 @@ genome_layout <- function(chr, pos) {
   span <- split(as.numeric(pos), factor(index, seq_along(label)))
   span <- lapply(span, spread_positions)
   single <- length(label) == 1L
-  width <- vapply(span, function(s) if (single) max(s) else diff(range(s)), 0)
+  width <- vapply(unname(span), function(s) if (single) max(s) else diff(range(s)), 0)
   gap <- 0.01 * sum(width) + (sum(width) == 0)
   start <- c(0, cumsum(width + gap))[seq_along(label)]
   origin <- if (single) 0 else vapply(span, min, 0)
@@ -86,9 +86,14 @@ genome_layout <- function(chr, pos) {
        index = index, label = label, start = start, end = start + width)
 }
 
-# Positions, or their ranks where a chromosome has none.
+# Positions of one chromosome. Those that are unknown (NA, or not positive, as PLINK
+# writes them) are put between their neighbours; all unknown, they are ranks.
 spread_positions <- function(pos) {
-  if (anyNA(pos)) seq_along(pos) else pos
+  rank <- as.numeric(seq_along(pos))
+  known <- !is.na(pos) & pos > 0
+  if (!any(known)) return(rank)
+  if (sum(known) == 1L) return(rep(pos[known], length(pos)))
+  stats::approx(rank[known], pos[known], rank, rule = 2)$y
 }
 
 chromosome_order <- function(chr) {

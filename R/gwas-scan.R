@@ -143,6 +143,7 @@ match_scan_ids <- function(ids, have, call = rlang::caller_env()) {
 # The columns of the result, from the core's and the map of the markers.
 scan_columns <- function(raw, null, map, maf, missing) {
   df <- null$n - null$p - 1
+  raw <- lapply(raw, function(x) if (is.double(x)) replace(x, is.nan(x), NA) else x)
   neg_log10 <- function(log_p) -log_p / log(10)
   wald <- neg_log10(stats::pf(raw$wald, 1, df, lower.tail = FALSE, log.p = TRUE))
   lrt <- neg_log10(stats::pchisq(raw$lrt, 1, lower.tail = FALSE, log.p = TRUE))
