@@ -386,21 +386,30 @@ abort_scan_model <- function(found, call) {
 
 # missing: ids of the fit, of which there are n, that `have` lacks.
 abort_scan_ids <- function(missing, n, have, call) {
+  prefixed <- any(sub("^[^_:]*[_:]", "", have) %in% missing)
   hint <- if (length(missing) == n) {
-    "{.arg geno} holds {count(length(have))} individuals, such as {some_of(have, 1L)}."
+    "{.arg geno} holds {count(length(have))} samples, such as {some_of(have[1L])}."
   } else {
     "To test the others, fit the model without these: see {.arg subset} of {.fn lmmfit}."
   }
   abort_kinlmm(c(
     "Every individual of {.arg fit} must have genotypes in {.arg geno}.",
     "x" = "{count(length(missing))} of {count(n)} have none: {some_of(missing)}.",
-    "i" = hint
+    "i" = hint,
+    "i" = if (prefixed) "Do the ids in {.arg geno} carry a family prefix?"
   ), "scan_ids", missing = missing, call = call)
 }
 
 abort_scan_empty <- function(call) {
-  abort_kinlmm("{.arg x} must hold at least one marker that was tested.", "scan_empty",
+  abort_kinlmm("{.arg x} must hold at least one SNP that was tested.", "scan_empty",
                call = call)
+}
+
+abort_scan_unplaced <- function(call) {
+  abort_kinlmm(c(
+    "A Manhattan plot needs the chromosomes of the SNPs.",
+    "x" = "{.arg x} has none: {.code chr} is NA or 0 for every SNP that was tested."
+  ), "scan_unplaced", call = call)
 }
 
 # why: a sentence.

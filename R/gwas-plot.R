@@ -3,18 +3,19 @@
 #' @param x A `"gwas"` from [gwas()].
 #' @param type A string: `"manhattan"` (default) shows `-log10 p` along the genome, with
 #'   the genome-wide threshold 5e-8 (solid) and the Bonferroni threshold 0.05 over the
-#'   number of tested markers (dashed); `"qq"` shows it against its expectation, with a
-#'   pointwise 95% band for independent markers and the inflation factor lambda_GC.
+#'   number of tested SNPs (dashed); `"qq"` shows it against its expectation, with a
+#'   pointwise 95% band for independent SNPs and the inflation factor lambda_GC.
 #' @param p A string: of which test, `"wald"` (default), `"lrt"` or `"score"`.
 #' @param ... Passed on to [graphics::plot.default()], for example `main` or `ylim`.
 #' @details Chromosomes are in the order of their numbers, then X, Y, XY and MT, then
-#'   others by name. SNPs without a chromosome are not in the Manhattan plot; those
-#'   without a position (`NA` or not positive) are drawn between their neighbours. Of
-#'   points that would be drawn over each other only one is. The inflation factor is the median of the chi
-#'   squared statistics over its expectation, 0.455.
+#'   others by name. SNPs without a chromosome (`NA` or `"0"`) are not in the Manhattan
+#'   plot; those without a position (`NA` or not positive) are drawn between their
+#'   neighbours. Of points that would be drawn over each other only one is. The inflation
+#'   factor is the median of the chi squared statistics over its expectation, 0.455.
 #' @return `x`, invisibly.
-#' @section Errors: `kinlmm_error_scan_empty` if no marker was tested;
-#'   `kinlmm_error_argument`. Both are `kinlmm_error_input`s.
+#' @section Errors: `kinlmm_error_scan_empty` if no SNP was tested,
+#'   `kinlmm_error_scan_unplaced` if none has a chromosome, `kinlmm_error_argument`. They
+#'   are all `kinlmm_error_input`s.
 #' @references Devlin B, Roeder K (1999). Genomic control for association studies.
 #'   *Biometrics* 55, 997-1004. \doi{10.1111/j.0006-341X.1999.00997.x}
 #' @seealso [gwas()].
@@ -38,14 +39,15 @@ plot.gwas <- function(x, type = c("manhattan", "qq"), p = c("wald", "lrt", "scor
 }
 
 plot_colours <- list(
-  odd = "#2b4a6f", even = "#7fa3c7", hit = "#c8553d", band = "#e6ecf2", line = "#8c8c8c"
+  odd = "#2b4a6f", even = "#7fa3c7", hit = "#c8553d", band = "#d9e2ec", line = "#8c8c8c"
 )
 
 # Manhattan ----
 
 plot_manhattan <- function(x, y, p, ...) {
   bonferroni <- -log10(0.05 / sum(!is.na(y)))
-  on_map <- !is.na(y) & !is.na(x$chr)
+  on_map <- !is.na(y) & !x$chr %in% c(NA, "0")
+  if (!any(on_map)) abort_scan_unplaced(rlang::caller_env())
   layout <- genome_layout(x$chr[on_map], x$pos[on_map])
   at <- layout$at
   y <- y[on_map]
@@ -53,7 +55,8 @@ plot_manhattan <- function(x, y, p, ...) {
   single <- length(layout$label) == 1L
 
   plot_frame(
-    range(at), c(0, 1.06 * max(y, -log10(5e-8), bonferroni)), ...,
+    range(at) + c(-1, 1) * 0.01 * max(layout$end),
+    c(0, 1.06 * max(y, -log10(5e-8), bonferroni)), ...,
     xlab = if (single) paste("Position on chromosome", layout$label, "(Mb)")
            else "Chromosome",
     ylab = p_label(p)
@@ -64,7 +67,7 @@ plot_manhattan <- function(x, y, p, ...) {
   graphics::points(at[seen], y[seen], pch = 19, cex = 0.45, col = colour[seen])
   if (single) {
     ticks <- pretty(range(at))
-    graphics::axis(1, ticks, format(ticks / 1e6), lwd = 0, lwd.ticks = 1,
+    graphics::axis(1, ticks, format(ticks / 1e6, trim = TRUE), lwd = 0, lwd.ticks = 1,
                    col.ticks = plot_colours$line)
   } else {
     chromosome_axis(layout)
@@ -129,9 +132,10 @@ thresholds <- function(bonferroni) {
   right <- graphics::par("usr")[[2L]]
   high <- at >= max(at)
   if (diff(at) == 0) high <- c(TRUE, FALSE)
+  label <- c("5e-8", paste("Bonferroni", format_p(bonferroni, 2L)))
   for (i in 1:2) {
-    graphics::text(right, at[[i]], c("5e-8", "Bonferroni")[[i]], cex = 0.7,
-                   col = "#5c5c5c", adj = c(1, if (high[[i]]) -0.4 else 1.4), xpd = NA)
+    graphics::text(right, at[[i]], label[[i]], cex = 0.7, col = "#5c5c5c",
+                   adj = c(1, if (high[[i]]) -0.4 else 1.4), xpd = NA)
   }
 }
 
@@ -144,7 +148,7 @@ plot_qq <- function(x, y, p, ...) {
   seen <- not_hidden(expected, y, max(expected), max(y))
   rank <- unique(round(10^seq(0, log10(m), length.out = 300)))
 
-  plot_frame(c(0, max(expected)), c(0, 1.04 * max(y, expected)), ...,
+  plot_frame(c(-0.01, 1.01) * max(expected), c(0, 1.04 * max(y, expected)), ...,
              xlab = expression(Expected ~ ~ -log[10] ~ italic(p)), ylab = p_label(p))
   upper <- -log10(stats::qbeta(0.025, rank, m - rank + 1))
   lower <- -log10(stats::qbeta(0.975, rank, m - rank + 1))
@@ -164,7 +168,7 @@ plot_qq <- function(x, y, p, ...) {
 plot_frame <- function(xlim, ylim, ..., xlab, ylab) {
   defaults <- list(
     x = NA, xlim = xlim, ylim = ylim, xlab = xlab, ylab = ylab, type = "n",
-    xaxs = "r", yaxs = "i", axes = FALSE
+    xaxs = "i", yaxs = "i", axes = FALSE
   )
   old <- graphics::par(las = 1, mgp = c(2.2, 0.6, 0), tcl = -0.25)
   on.exit(graphics::par(old))

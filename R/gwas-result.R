@@ -31,9 +31,9 @@ as.data.frame.gwas <- function(x, ...) {
 #' The strongest associations of a scan
 #'
 #' @param x A `"gwas"` from [gwas()].
-#' @param n A whole number of markers to show. Default `10`.
+#' @param n A whole number of SNPs. Default `10`.
 #' @param p A string: by which test, `"wald"` (default), `"lrt"` or `"score"`.
-#' @return A `"gwas"` like `x` with at most `n` rows: the tested markers with the
+#' @return A `"gwas"` like `x` with at most `n` rows: the tested SNPs with the
 #'   smallest p-values, smallest first.
 #' @section Errors: `kinlmm_error_argument`.
 #' @seealso [gwas()].
@@ -82,7 +82,7 @@ format_p <- function(neg_log10, digits = 3L) {
 print.gwas <- function(x, n = 10, ...) {
   scan <- attr(x, "scan")
   tested <- is.na(x$reason)
-  cat("Genome scan: ", count(sum(tested)), " of ", n_markers(nrow(x)), " tested in ",
+  cat("Genome scan: ", count(sum(tested)), " of ", n_snps(nrow(x)), " tested in ",
       count(scan$q), " individuals", sep = "")
   if (scan$n != scan$q) cat(" (", count(scan$n), " records)", sep = "")
   cat("\n")
@@ -93,7 +93,8 @@ print.gwas <- function(x, n = 10, ...) {
         sep = "")
   }
   cat("Variance:    ",
-      if (scan$variance == "null") "that of the null model" else "its own ratio per marker",
+      if (scan$variance == "null") "that of the null model"
+      else "a ratio of its own for every SNP",
       " (null model: lambda ", format(scan$lambda, digits = 4), ")\n", sep = "")
   if (any(tested)) {
     cat("lambda_GC:   ", format(lambda_gc(x$neg_log10_p_wald), digits = 4),
@@ -103,13 +104,18 @@ print.gwas <- function(x, n = 10, ...) {
   invisible(x)
 }
 
-n_markers <- function(m) paste(count(m), if (m == 1) "marker" else "markers")
+n_snps <- function(m) paste(count(m), if (m == 1) "SNP" else "SNPs")
 
 print_hits <- function(hits) {
-  shown <- intersect(c("chr", "snp", "pos", "effect_allele", "other_allele", "eaf", "beta",
-                       "se"), names(hits))
-  table <- as.data.frame(hits)[shown]
-  table <- data.frame(lapply(table, format, digits = 3), stringsAsFactors = FALSE)
+  text <- function(column, ...) format(hits[[column]], ...)
+  table <- data.frame(chr = text("chr"), snp = text("snp"), pos = text("pos"))
+  table <- table[!vapply(hits[names(table)], function(x) all(is.na(x)), NA)]
+  if (!all(is.na(hits$effect_allele)) && !is.null(hits$other_allele)) {
+    table[["effect/other"]] <- paste(hits$effect_allele, hits$other_allele, sep = "/")
+  }
+  for (column in intersect(c("eaf", "beta", "se"), names(hits))) {
+    table[[column]] <- text(column, digits = 3)
+  }
   for (p in gwas_tests) table[[paste0("p_", p)]] <- format_p(gwas_neg_log10(hits, p))
   print(table, row.names = FALSE, right = TRUE)
 }

@@ -1,15 +1,15 @@
-#' Test every marker against a fitted model
+#' Test every SNP against a fitted model
 #'
-#' Adds one marker at a time to the fixed effects of a fitted model with one kinship
+#' Adds one SNP at a time to the fixed effects of a fitted model with one kinship
 #' term and tests it, by default with the variance ratio
 #' \eqn{\lambda = \sigma^2_g / \sigma^2_e}{lambda = sigma2_g / sigma2_e} optimised anew
-#' for every marker, as exactly as if [lmmfit()] were called for each. Covariates,
+#' for every SNP, as exactly as if [lmmfit()] were called for each. Covariates,
 #' kinship, weights and repeated records are those of the fit: fit once, save it with
 #' [saveRDS()], and test any part of any file anywhere.
 #'
 #' @section Tests:
 #' With \eqn{p} fixed effects and \eqn{n} records in the null model:
-#' * **Wald**: \eqn{(\beta / se)^2} at the marker's restricted maximum likelihood (REML)
+#' * **Wald**: \eqn{(\beta / se)^2} at the SNP's restricted maximum likelihood (REML)
 #'   against \eqn{F(1, n - p - 1)};
 #' * **LRT**: twice the difference of the maximum log-likelihoods (ML), each at its own
 #'   variance ratio, against \eqn{\chi^2_1};
@@ -23,31 +23,31 @@
 #' The ratio is searched from 0 to `1e5` divided by the mean eigenvalue of the centred
 #' kinship, so that a kinship multiplied by a number gives the same tests.
 #'
-#' @section Markers that are not tested:
+#' @section SNPs that are not tested:
 #' They keep their row, with `NA` and a `reason`, the first that applies of:
 #' `"no genotypes"`; `"missing > 0.05"`; `"monomorphic"` (all observed genotypes
 #' equal); `"maf < 0.01"`; `"collinear with covariates"`, which is when the covariates
-#' leave less than `1e-8` of the marker's sum of squares about its mean. This only
+#' leave less than `1e-8` of the SNP's sum of squares about its mean. This only
 #' excludes what rounding errors would decide; GEMMA's bound is `1e-4`, of the sum of
 #' squares about zero.
 #'
 #' @param fit An `"lmmfit"` from [lmmfit()] with exactly one kinship term and no other
 #'   random term.
-#' @param geno Genotypes of `m` markers: from [read_bed()], or a numeric matrix of
+#' @param geno Genotypes of `m` SNPs: from [read_bed()], or a numeric matrix of
 #'   allele counts (individuals x `m`, in 0 to 2, `NA` where missing) with individuals
-#'   as row names and markers as column names. Individuals are matched to the levels of
+#'   as row names and SNPs as column names. Individuals are matched to the levels of
 #'   the kinship term by id, in any order; those outside of the fit are ignored. Missing
-#'   genotypes are replaced by the marker's mean over the analysed individuals.
+#'   genotypes are replaced by the SNP's mean over the analysed individuals.
 #' @param variance A string: `"per-snp"` (default) finds the best variance ratio for
-#'   every marker; `"null"` keeps the null model's, which is the approximation known as
+#'   every SNP; `"null"` keeps the null model's, which is the approximation known as
 #'   EMMAX or P3D. The exact one is the default because it costs about the same here.
-#' @param maf A number in 0 to 0.5: markers whose rarer allele has a smaller frequency
+#' @param maf A number in 0 to 0.5: SNPs whose rarer allele has a smaller frequency
 #'   among the observed genotypes of the analysed individuals are not tested. Default
 #'   `0.01`, below which the tests are unreliable in samples of some thousands.
-#' @param missing A number in 0 to 1: markers with a larger proportion of missing
+#' @param missing A number in 0 to 1: SNPs with a larger proportion of missing
 #'   genotypes among the analysed individuals are not tested. Default `0.05`, because
 #'   imputation by the mean loses power beyond.
-#' @return A data frame of class `c("gwas", "data.frame")`, one row per marker in the
+#' @return A data frame of class `c("gwas", "data.frame")`, one row per SNP in the
 #'   order of `geno`:
 #'   * `chr`, `snp`, `pos`: chromosome, name and position in base pairs (character,
 #'     character, integer; `NA` where `geno` has none);
@@ -57,10 +57,10 @@
 #'   * `eaf`: frequency of the effect allele among them;
 #'   * `beta`, `se`: effect of one copy of the effect allele in units of the response,
 #'     and its standard error, at the REML optimum;
-#'   * `lambda`, `lambda_ml`: the marker's variance ratio by REML and by ML;
+#'   * `lambda`, `lambda_ml`: the SNP's variance ratio by REML and by ML;
 #'   * `p_wald`, `p_lrt`, `p_score`: p-values (0 below about 1e-308);
 #'   * `neg_log10_p_wald`, `neg_log10_p_lrt`, `neg_log10_p_score`: `-log10 p`;
-#'   * `reason`: why the marker has no test, `NA` if it has one.
+#'   * `reason`: why the SNP has no test, `NA` if it has one.
 #'
 #'   Attribute `"scan"` is a list: `call`; `variance`; `n` records, `q` individuals and
 #'   `p` fixed effects of the null model; its `lambda` and `lambda_ml`; and `seconds`
@@ -140,7 +140,7 @@ match_scan_ids <- function(ids, have, call = rlang::caller_env()) {
   rows
 }
 
-# The columns of the result, from the core's and the map of the markers.
+# The columns of the result, from the core's and the map of the SNPs.
 scan_columns <- function(raw, null, map, maf, missing) {
   df <- null$n - null$p - 1
   raw <- lapply(raw, function(x) if (is.double(x)) replace(x, is.nan(x), NA) else x)

@@ -1,6 +1,6 @@
 #' Write a scan to a file
 #'
-#' Writes a tab-separated table with a header line, every marker a row, missing values
+#' Writes a tab-separated table with a header line, every SNP a row, missing values
 #' as `NA`. The table is written to a temporary file in the same folder that is renamed
 #' when it is complete, so that nothing half-written is ever found under `path`; a file
 #' that is there already is replaced.
@@ -21,7 +21,9 @@ write_gwas <- function(x, path) {
   check_gwas(x)
   check_string(path)
   folder <- dirname(path)
-  if (!dir.exists(folder)) abort_scan_write(path, "Folder {.file {folder}} does not exist.")
+  if (!dir.exists(folder)) {
+    abort_scan_write(path, "Folder {.file {folder}} does not exist.")
+  }
   part <- tempfile("gwas-", folder)
   on.exit(unlink(part))
   written <- tryCatch({

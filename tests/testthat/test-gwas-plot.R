@@ -74,4 +74,7 @@ test_that("arguments are checked", {
   none[grep("neg_log10", names(none))] <- NA_real_
   expect_error(plot(none), class = "kinlmm_error_scan_empty")
   expect_snapshot(error = TRUE, plot(none))
+  hits$chr <- "0"
+  expect_error(plot(hits), class = "kinlmm_error_scan_unplaced")
+  expect_snapshot(error = TRUE, plot(hits))
 })
