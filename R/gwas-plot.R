@@ -126,17 +126,16 @@ chromosome_axis <- function(layout) {
   graphics::mtext(layout$label[shown], 1, line = 0.3, at = middle[shown], cex = 0.8)
 }
 
+# Lines, and their names above the right corner, where no points are.
 thresholds <- function(bonferroni) {
-  at <- c(-log10(5e-8), bonferroni)
-  graphics::abline(h = at, col = plot_colours$line, lty = c(1, 2))
-  right <- graphics::par("usr")[[2L]]
-  high <- at >= max(at)
-  if (diff(at) == 0) high <- c(TRUE, FALSE)
-  label <- c("5e-8", paste("Bonferroni", format_p(bonferroni, 2L)))
-  for (i in 1:2) {
-    graphics::text(right, at[[i]], label[[i]], cex = 0.7, col = "#5c5c5c",
-                   adj = c(1, if (high[[i]]) -0.4 else 1.4), xpd = NA)
-  }
+  lines <- c(1, 2)
+  graphics::abline(h = c(-log10(5e-8), bonferroni), col = plot_colours$line, lty = lines)
+  corner <- graphics::par("usr")[c(2L, 4L)]
+  graphics::legend(
+    corner[[1L]], corner[[2L]], c("5e-8", paste("Bonferroni", format_p(bonferroni, 2L))),
+    lty = lines, col = plot_colours$line, text.col = "#5c5c5c", cex = 0.75, bty = "n",
+    horiz = TRUE, seg.len = 2.5, xjust = 1, yjust = 0.2, xpd = NA
+  )
 }
 
 # Quantiles ----

@@ -20,6 +20,10 @@
 #' analysed individuals, if the model has an intercept; REML is the same either way.
 #' `-log10 p` is computed in log space: it has a value where `p` is too small for one.
 #'
+#' A SNP's results do not depend, to the last bit, on the other SNPs, their order or
+#' `getOption("kinlmm.threads")`; another number of BLAS threads changes them by rounding
+#' errors, of about 1e-10.
+#'
 #' The ratio is searched from 0 to `1e5` divided by the mean eigenvalue of the centred
 #' kinship, so that a kinship multiplied by a number gives the same tests.
 #'
