@@ -1,0 +1,97 @@
+# One kernel: everything in the eigenbasis of K among the individuals with records.
+
+# Records are reduced to individuals (core/rotated.h): with N_j the summed weights of
+# individual j, the kernel is N^1/2 K N^1/2 and `within` holds what records of one
+# individual differ by.
+engine_rotated <- function(work, term, call) {
+  ids <- levels(term$factor)
+  counts <- tabulate(as.integer(term$factor), length(ids))
+  scale <- sqrt(as.vector(rowsum(work$root^2, as.integer(term$factor))))
+  spectrum <- kernel_spectrum(term$kernel[ids, ids], scale, term$group, call)
+  if (all(counts == 1L)) check_not_identity(spectrum$d, term$group, call)
+  Xy <- cbind(work$Q, work$r)
+  sums <- rowsum(Xy * work$root, as.integer(term$factor)) / scale
+  within <- if (all(counts == 1L)) matrix(0, ncol(Xy), ncol(Xy)) else
+    crossprod(Xy) - crossprod(sums)
+  intercept <- if (work$intercept) drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
+  data <- list(d = spectrum$d, Xy = crossprod(spectrum$U, sums), within = within,
+               n = work$n, intercept = intercept)
+  reason <- "one kernel, one variance ratio: eigendecomposition of the kernel"
+  new_engine("rotated", reason, data, work, U = spectrum$U, scale = scale, levels = ids,
+             kernel = term$kernel)
+}
+
+# Eigenvalues and eigenvectors of S K S, S = diag(scale); K must be positive
+# semi-definite up to rounding, and tiny eigenvalues of either sign are zero.
+kernel_spectrum <- function(K, scale, group, call) {
+  spectrum <- check_core(symmetric_eigen(unname(K) * tcrossprod(scale)), call = call)
+  d <- spectrum$d
+  largest <- max(d, 0)
+  negative <- d < -1e-8 * largest
+  if (largest == 0 || any(negative)) {
+    abort_kinship_psd(min(d), largest, sum(negative), group, call)
+  }
+  d[d < 1e-10 * largest] <- 0
+  list(d = d, U = spectrum$U)
+}
+
+# With one record per individual, a multiple of the identity is the residual again.
+check_not_identity <- function(d, group, call) {
+  if (max(d) - min(d) <= 1e-8 * max(d)) abort_kinship_identity(group, call)
+}
+
+#' @exportS3Method
+engine_moments.engine_rotated <- function(engine, theta) {
+  check_core(rotated_evaluate(engine$data, theta^2, FALSE, FALSE))[c("logdet", "S")]
+}
+
+#' @exportS3Method
+engine_optimise.engine_rotated <- function(engine, REML, control, start = NULL) {
+  fit <- check_core(rotated_optimise(engine$data, REML, FALSE))
+  theta <- sqrt(fit$tau)
+  list(theta = theta, converged = TRUE, singular = fit$bound < 0,
+       gradient = 2 * theta * fit$first,
+       hessian = matrix(2 * fit$first + 4 * fit$tau * fit$second),
+       psi_gradient = matrix(fit$first), iterations = fit$iterations,
+       evaluations = fit$evaluations, starts = fit$minima,
+       bound = c("zero", "none", "upper")[[fit$bound + 2L]])
+}
+
+# Records of the data set behind null_model(), and for every id of the kernel: the BLUP,
+# its variance given beta, and its prediction error variance. With k_a the covariances of
+# id a with the individuals of the data,
+#   u_a = tau k_a' Z'Py,  PEV_a = sigma2 tau (K_aa - tau k_a' Z'PZ k_a),
+# and the same with H^-1 for P is the variance given beta.
+#' @exportS3Method
+engine_effects.engine_rotated <- function(engine, theta, sigma) {
+  tau <- theta^2
+  data <- engine$data
+  p <- engine$work$p
+  w <- 1 / (tau * data$d + 1)
+  S <- engine_moments(engine, theta)$S
+  X <- data$Xy[, seq_len(p), drop = FALSE]
+  Q <- if (p > 0L) chol2inv(chol(S[seq_len(p), seq_len(p)])) else matrix(0, 0, 0)
+  residual <- data$Xy[, p + 1L] - drop(X %*% (Q %*% S[seq_len(p), p + 1L]))
+  K <- engine$kernel
+  loadings <- sweep(K[, engine$levels, drop = FALSE], 2L, engine$scale, "*") %*% engine$U
+  through <- loadings %*% (w * X)
+  explained <- drop(loadings^2 %*% w)
+  conditional <- tau * (diag(K) - tau * explained)
+  prediction <- conditional + tau^2 * rowSums((through %*% Q) * through)
+  list(mode = stats::setNames(tau * drop(loadings %*% (w * residual)), rownames(K)),
+       conditional = stats::setNames(sigma^2 * conditional, rownames(K)),
+       prediction = stats::setNames(sigma^2 * prediction, rownames(K)))
+}
+
+# What gwas() needs of the fit: see core/scan.h. Its ML ratio is that of the centred
+# kernel when the model has an intercept, as a scan is to be free of the origin of K.
+null_model <- function(fit) {
+  engine <- fit$engine
+  p <- engine$work$p
+  data <- engine$data
+  optimum <- function(REML) check_core(rotated_optimise(data, REML, !REML))$tau
+  list(ids = engine$levels, U = engine$U, d = data$d, scale = engine$scale,
+       X = data$Xy[, seq_len(p), drop = FALSE], y = data$Xy[, p + 1L],
+       within = data$within, n = data$n, p = p, intercept = data$intercept,
+       lambda_reml = optimum(TRUE), lambda_ml = optimum(FALSE))
+}

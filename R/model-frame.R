@@ -1,0 +1,79 @@
+# The data of one model: rows, response, weights and offset, checked once.
+
+# Evaluates the variables of `parts` (see model_formula()). `mf_call` is the matched
+# call of lmmfit(), `env` where it was called. Returns list(frame, y, weights, offset,
+# n_rows): `frame` the model frame after na.action, `n_rows` the rows before it.
+model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
+  check_data(data, call)
+  check_variables(parts$all, data, call)
+  kept <- match(c("data", "subset", "weights", "na.action", "offset"), names(mf_call), 0L)
+  frame_call <- mf_call[c(1L, kept)]
+  frame_call[[1L]] <- quote(stats::model.frame)
+  frame_call$formula <- parts$all
+  frame_call$drop.unused.levels <- TRUE
+  before <- frame_call
+  before$na.action <- quote(stats::na.pass)
+  all_rows <- tryCatch(eval(before, env), error = function(e) abort_frame(e, call))
+  y <- stats::model.response(all_rows)
+  check_response(y, deparse1(parts$fixed[[2L]]), call)
+  frame <- tryCatch(eval(frame_call, env), error = function(e) abort_frame(e, call))
+  y <- stats::model.response(frame)
+  if (length(y) == 0L) abort_no_rows(nrow(all_rows), call)
+  check_spread(y, deparse1(parts$fixed[[2L]]), call)
+  list(frame = frame, y = stats::setNames(as.double(y), rownames(frame)),
+       weights = frame_weights(frame, call), offset = frame_offset(frame, call),
+       n_rows = nrow(all_rows))
+}
+
+check_data <- function(data, call) {
+  if (!is.null(data) && !is.list(data) && !is.environment(data)) {
+    abort_argument("data", "a data frame, a list or an environment", describe(data), call)
+  }
+}
+
+check_variables <- function(formula, data, call) {
+  found <- function(name) {
+    name == "." || (!is.null(data) && name %in% names(data)) ||
+      exists(name, envir = environment(formula), inherits = TRUE)
+  }
+  wanted <- all.vars(formula)
+  missing <- wanted[!vapply(wanted, found, logical(1))]
+  if (length(missing) > 0L) abort_variable(missing, names(data), call)
+}
+
+check_response <- function(y, name, call) {
+  if (is.null(y) || !is.null(dim(y)) && ncol(y) > 1L || !(is.numeric(y) || is.logical(y))) {
+    abort_response(name, "a numeric vector", describe(y), call)
+  }
+  if (all(is.na(y))) abort_response(name, "observed somewhere", "missing in every row", call)
+  bad <- which(is.infinite(y))
+  if (length(bad) > 0L) {
+    abort_response(name, "finite", paste0("infinite in row ", some_of(bad, quote = FALSE)),
+                   call)
+  }
+}
+
+check_spread <- function(y, name, call) {
+  if (length(y) > 1L && max(y) - min(y) <= 1e-14 * max(abs(y))) {
+    abort_response(name, "variable", paste0("constant: every value is ", format(y[[1L]])),
+                   call)
+  }
+}
+
+# Prior weights, 1 where none were given; all positive and finite.
+frame_weights <- function(frame, call) {
+  weights <- stats::model.weights(frame)
+  if (is.null(weights)) return(rep(1, nrow(frame)))
+  bad <- which(!is.finite(weights) | weights <= 0)
+  if (length(bad) > 0L) abort_weights(bad, weights[bad], call)
+  as.double(weights)
+}
+
+frame_offset <- function(frame, call) {
+  offset <- stats::model.offset(frame)
+  if (is.null(offset)) return(rep(0, nrow(frame)))
+  if (!is.numeric(offset) || any(!is.finite(offset))) {
+    abort_argument("offset", "numeric and finite", "not", call)
+  }
+  as.double(offset)
+}
