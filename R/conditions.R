@@ -254,6 +254,10 @@ abort_comparison <- function(what, call) {
                "comparison", call = call)
 }
 
+inform_refit <- function(n) {
+  inform_kinlmm("Fitting {n} model{?s} again by ML instead of REML.", "refit", n = n)
+}
+
 abort_no_heritability <- function(terms, call) {
   abort_kinlmm(c(
     "Heritability needs a model with one random intercept.",

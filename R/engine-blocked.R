@@ -47,10 +47,9 @@ engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) 
   # the sign of a column of the factor is free: a positive diagonal is the convention
   sign <- sign(fit$theta[diagonal])[match(engine$data$col, engine$data$col[diagonal])]
   sign[sign == 0] <- 1
-  theta <- fit$theta * sign
-  list(theta = theta / scale_theta(engine), converged = fit$converged,
-       singular = fit$singular, gradient = fit$at$gradient * sign,
-       hessian = fit$at$hessian * tcrossprod(sign), psi_gradient = fit$at$psi_gradient,
+  unit <- sign * scale_theta(engine)
+  list(theta = fit$theta / unit, converged = fit$converged, singular = fit$singular,
+       gradient = fit$at$gradient * unit, hessian = fit$at$hessian * tcrossprod(unit),
        iterations = fit$iterations, evaluations = fit$evaluations, starts = fit$starts,
        bound = if (fit$singular) "zero" else "none")
 }

@@ -52,8 +52,7 @@ engine_optimise.engine_rotated <- function(engine, REML, control, start = NULL) 
   list(theta = theta, converged = TRUE, singular = fit$bound < 0,
        gradient = 2 * theta * fit$first,
        hessian = matrix(2 * fit$first + 4 * fit$tau * fit$second),
-       psi_gradient = matrix(fit$first), iterations = fit$iterations,
-       evaluations = fit$evaluations, starts = fit$minima,
+       iterations = fit$iterations, evaluations = fit$evaluations, starts = fit$minima,
        bound = c("zero", "none", "upper")[[fit$bound + 2L]])
 }
 

@@ -9,18 +9,23 @@ model_formula <- function(formula, call = rlang::caller_env()) {
     abort_argument("formula", "a two-sided formula such as y ~ x + (1 | group)",
                    describe_formula(formula), call)
   }
-  split <- reformulas::splitForm(formula, specials = "kin")
-  bars <- Map(model_bar, split$reTrmFormulas, split$reTrmAddArgs, split$reTrmClasses,
-              MoreArgs = list(call = call))
+  bars <- random_bars(formula, call)
   if (length(bars) == 0L) abort_no_random(formula, call)
-  fixed <- split$fixedFormula
+  fixed <- reformulas::splitForm(formula, specials = "kin")$fixedFormula
   environment(fixed) <- environment(formula)
   everything <- Reduce(function(left, bar) {
     call("+", call("+", left, call("(", bar$lhs)), call("(", bar$group))
   }, bars, fixed[[3L]])
   all <- fixed
   all[[3L]] <- everything
-  list(fixed = fixed, bars = unname(bars), all = all)
+  list(fixed = fixed, bars = bars, all = all)
+}
+
+# The random terms of a formula, see model_formula().
+random_bars <- function(formula, call) {
+  split <- reformulas::splitForm(formula, specials = "kin")
+  unname(Map(model_bar, split$reTrmFormulas, split$reTrmAddArgs, split$reTrmClasses,
+             MoreArgs = list(call = call)))
 }
 
 model_bar <- function(bar, extra, class, call) {

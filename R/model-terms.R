@@ -36,6 +36,7 @@ frame_terms <- function(formula, frame) {
 #   factor      it, over the rows (levels in use only)
 #   columns     names of the k columns of Z within a level
 #   Z           n x k
+#   assign      which term of the left-hand side each column belongs to, 0 the intercept
 #   terms       terms of the left-hand side, for new data
 #   kernel      NULL, or the relationship matrix (all its ids)
 # A decorrelated term (`||`) becomes one term per column.
@@ -57,6 +58,7 @@ model_random <- function(parts, frame, kinship, contrasts, env,
     terms <- c(terms, lapply(columns, function(at) {
       term$Z <- term$Z[, at, drop = FALSE]
       term$columns <- term$columns[at]
+      term$assign <- term$assign[at]
       structure(term, class = "random_term")
     }))
   }
@@ -73,7 +75,7 @@ random_term <- function(bar, group, frame, contrasts, call) {
   used <- contrasts[intersect(names(contrasts), all.vars(side))]
   Z <- stats::model.matrix(terms, frame, contrasts.arg = if (length(used)) used)
   list(group = group, group_expr = bar$group, factor = factor, columns = colnames(Z),
-       Z = unname(as.matrix(Z)), terms = terms, xlevels = stats::.getXlevels(terms, frame),
+       assign = attr(Z, "assign"), Z = matrix(Z, nrow(Z)), terms = terms, xlevels = stats::.getXlevels(terms, frame),
        contrasts = attr(Z, "contrasts"), kernel = NULL)
 }
 

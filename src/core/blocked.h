@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/newton.h"
-#include "core/profile.h"
+#include "core/criterion.h"
 #include "core/types.h"
 
 namespace kinlmm {
@@ -37,7 +37,7 @@ BlockedData blocked_data(const ConstMatrixRef& Z, const ConstMatrixRef& Xy,
 // T (k x k) of theta.
 Matrix blocked_factor(const BlockedData& data, const ConstVectorRef& theta);
 
-// The criterion (see profile.h) at theta, its gradient and its exact Hessian in theta, and
+// The criterion (see criterion.h) at theta, its gradient and its exact Hessian in theta, and
 // the gradient G in Psi (symmetric; d criterion = <G, dPsi>), which decides at the boundary.
 struct BlockedEvaluation : Evaluation {
   Matrix psi_gradient;  // k x k

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/newton.h"
-#include "core/profile.h"
+#include "core/criterion.h"
 #include "core/types.h"
 
 namespace kinlmm {

@@ -1,4 +1,4 @@
-#include "core/profile.h"
+#include "core/criterion.h"
 
 #include <Eigen/Cholesky>
 #include <cmath>
