@@ -1,6 +1,8 @@
-// Genotypes by blocks of markers, wherever they are stored, and what is computed per marker.
+// Genotypes by blocks of markers, wherever they are stored, and what is computed per
+// marker.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "core/types.h"
@@ -17,11 +19,28 @@ class GenotypeSource {
   virtual void read(Index first, Index count, MatrixRef out) = 0;
 };
 
+// Markers in the columns of a dosage matrix X (n x m, NaN where missing), which must
+// outlive the source. samples, markers: 0-based rows and columns of X, in any order.
+class MatrixSource : public GenotypeSource {
+ public:
+  MatrixSource(const ConstMatrixRef& X, std::vector<Index> samples,
+               std::vector<Index> markers)
+      : X_(X), samples_(std::move(samples)), markers_(std::move(markers)) {}
+
+  Index samples() const override { return static_cast<Index>(samples_.size()); }
+  Index markers() const override { return static_cast<Index>(markers_.size()); }
+  void read(Index first, Index count, MatrixRef out) override;
+
+ private:
+  ConstMatrixRef X_;
+  std::vector<Index> samples_, markers_;
+};
+
 // What one marker looks like among the samples of a block.
 struct MarkerSummary {
-  Index observed = 0;     // samples with a genotype
-  double mean = 0;        // mean count of A1 over them; its half is the frequency of A1
-  double variance = 0;    // of the counts after mean imputation, divisor n
+  Index observed = 0;       // samples with a genotype
+  double mean = 0;          // mean count of A1 over them; its half is the frequency of A1
+  double variance = 0;      // of the counts after mean imputation, divisor n
   bool monomorphic = true;  // all observed counts are equal, or none is observed
 };
 

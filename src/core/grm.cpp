@@ -1,0 +1,82 @@
+#include "core/grm.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "core/lapack.h"
+#include "core/parallel.h"
+
+namespace kinlmm {
+
+namespace {
+
+// What becomes of a marker of n samples: the count that it belongs to.
+Index GrmCounts::*fate(const MarkerSummary& s, Index n, const GrmOptions& options) {
+  const double missing = static_cast<double>(n - s.observed) / static_cast<double>(n);
+  if (missing > options.missing) return &GrmCounts::missing;
+  if (s.monomorphic) return &GrmCounts::monomorphic;
+  if (std::min(s.mean / 2, 1 - s.mean / 2) < options.maf) return &GrmCounts::rare;
+  return &GrmCounts::used;
+}
+
+// Moves the columns of G (n x b) that are used to the left, centres and scales them;
+// returns how many they are.
+Index prepare(MatrixRef G, const GrmOptions& options, GrmCounts& counts) {
+  const auto summaries = summarise_and_impute(G, options.threads);
+  std::vector<Index> from;
+  for (Index j = 0; j < G.cols(); ++j) {
+    const auto outcome = fate(summaries[j], G.rows(), options);
+    ++(counts.*outcome);
+    if (outcome == &GrmCounts::used) from.push_back(j);
+  }
+  const Index kept = static_cast<Index>(from.size());
+  for (Index k = 0; k < kept; ++k) {
+    if (from[k] != k) G.col(k) = G.col(from[k]);
+  }
+  parallel_for(kept, options.threads, [&](Index k) {
+    const MarkerSummary& s = summaries[from[k]];
+    const double scale = options.standardized ? 1 / std::sqrt(s.variance) : 1;
+    G.col(k).array() = (G.col(k).array() - s.mean) * scale;
+  });
+  return kept;
+}
+
+// Scales the lower triangle of K and copies it to the upper one, by tiles that fit the
+// cache.
+void finish(MatrixRef K, double scale, int threads) {
+  constexpr Index kTile = 64;
+  const Index n = K.rows(), tiles = (n + kTile - 1) / kTile;
+  parallel_for(tiles, threads, [&](Index tile) {
+    const Index first = tile * kTile, last = std::min(n, first + kTile);
+    for (Index top = first; top < n; top += kTile) {
+      for (Index j = first; j < last; ++j) {
+        for (Index i = std::max(j, top); i < std::min(n, top + kTile); ++i) {
+          K(i, j) *= scale;
+          K(j, i) = K(i, j);
+        }
+      }
+    }
+  });
+}
+
+}  // namespace
+
+GrmCounts grm(GenotypeSource& source, const GrmOptions& options, Monitor& monitor,
+              MatrixRef K) {
+  const Index n = source.samples(), m = source.markers();
+  GrmCounts counts;
+  K.setZero();
+  Matrix G(n, std::min(options.block, m));  // n x block
+  for (Index first = 0; first < m; first += options.block) {
+    const Index count = std::min(options.block, m - first);
+    source.read(first, count, G.leftCols(count));
+    const Index kept = prepare(G.leftCols(count), options, counts);
+    if (kept > 0) lapack::syrk(1, G.leftCols(kept), 1, K);
+    monitor.tick(first + count, m);
+  }
+  if (counts.used > 0) finish(K, 1 / static_cast<double>(counts.used), options.threads);
+  return counts;
+}
+
+}  // namespace kinlmm

@@ -1,0 +1,31 @@
+// Genomic relationship matrices in one pass over the markers.
+#pragma once
+
+#include "core/genotypes.h"
+#include "core/monitor.h"
+#include "core/types.h"
+
+namespace kinlmm {
+
+struct GrmOptions {
+  bool standardized = false;  // divide each marker by its standard deviation (divisor n)
+  double maf = 0;      // leave out markers with a smaller frequency of either allele
+  double missing = 1;  // ... and those with a larger share of missing genotypes
+  Index block = 512;   // markers held at a time
+  int threads = 1;
+};
+
+// Markers by what happened to them; each is counted once, under the first that holds.
+struct GrmCounts {
+  Index missing = 0;
+  Index monomorphic = 0;
+  Index rare = 0;
+  Index used = 0;
+};
+
+// K (n x n, overwritten) = Z Z' / m, where the m columns of Z are the markers used: mean
+// imputed, centred and, if asked for, scaled. K is zero if no marker is used.
+GrmCounts grm(GenotypeSource& source, const GrmOptions& options, Monitor& monitor,
+              MatrixRef K);
+
+}  // namespace kinlmm
