@@ -25,7 +25,7 @@ nlme::VarCorr
 #'   The likelihood of a REML fit is evaluated at its variance ratio.
 #' @param type for `residuals()`: `"response"` (y - fitted) or `"pearson"` (times the
 #'   square root of the weights); for `model.matrix()`: `"fixed"` or `"random"`.
-#' @param scaled (`logical(1)`) divide Pearson residuals by sigma.
+#' @param scaled (`logical(1)`) divide the residuals by sigma.
 #' @param fixed.only (`logical(1)`) leave the random terms out.
 #' @param correlation (`logical(1)`) add the correlation matrix as an attribute.
 #' @param digits significant digits.
@@ -225,6 +225,10 @@ ngrps.lmmfit <- function(object, ...) {
   vapply(groups, function(term) nlevels(term$factor), integer(1))
 }
 
+# lme4 has a generic of the same name, whichever package was attached last
+#' @rawNamespace S3method(lme4::ngrps, lmmfit)
+NULL
+
 #' @rdname lmmfit-methods
 #' @export
 fitted.lmmfit <- function(object, ...) {
@@ -250,8 +254,8 @@ residuals.lmmfit <- function(object, type = c("response", "pearson"), scaled = F
   type <- check_choice(type, c("response", "pearson"))
   out <- object$y - drop(object$fixed$X %*% object$coefficients) - object$offset -
     random_part(object)
-  if (type == "pearson" || check_flag(scaled)) out <- out * sqrt(object$weights)
-  if (scaled) out <- out / object$sigma
+  if (type == "pearson") out <- out * sqrt(object$weights)
+  if (check_flag(scaled)) out <- out / object$sigma
   stats::naresid(attr(object$frame, "na.action"),
                  stats::setNames(out, rownames(object$frame)))
 }

@@ -25,7 +25,7 @@ plot_ink <- function() {
 plot_fitted <- function(x, xlab = "Fitted values", ylab = "Scaled residuals", ...) {
   ink <- plot_ink()
   fitted <- stats::na.omit(fitted(x))
-  residuals <- stats::na.omit(residuals(x, scaled = TRUE))
+  residuals <- stats::na.omit(residuals(x, "pearson", scaled = TRUE))
   graphics::plot(fitted, residuals, xlab = xlab, ylab = ylab, pch = 16, col = ink$point,
                  las = 1, bty = "l", ...)
   graphics::abline(h = 0, col = ink$rule)
@@ -36,7 +36,7 @@ plot_fitted <- function(x, xlab = "Fitted values", ylab = "Scaled residuals", ..
 
 plot_quantiles <- function(x, xlab = "Normal quantiles", ylab = "Scaled residuals", ...) {
   ink <- plot_ink()
-  residuals <- stats::na.omit(residuals(x, scaled = TRUE))
+  residuals <- stats::na.omit(residuals(x, "pearson", scaled = TRUE))
   stats::qqnorm(residuals, main = "", xlab = xlab, ylab = ylab, pch = 16, col = ink$point,
                 las = 1, bty = "l", ...)
   stats::qqline(residuals, col = ink$line, lwd = 2)

@@ -22,7 +22,7 @@ summary.lmmfit <- function(object, ...) {
     call = object$call, formula = object$formula, REML = object$REML,
     coefficients = cbind(Estimate = estimate, `Std. Error` = se, `t value` = estimate / se),
     varcor = VarCorr(object), sigma = object$sigma, vcov = object$vcov,
-    residuals = stats::na.omit(residuals(object, scaled = TRUE)), ngrps = ngrps(object),
+    residuals = stats::na.omit(residuals(object, "pearson", scaled = TRUE)), ngrps = ngrps(object),
     nobs = nobs(object), logLik = logLik(object), df.residual = df.residual(object),
     opt = object$opt, engine = object$engine[c("name", "reason")],
     dropped = object$dropped, na.action = attr(object$frame, "na.action"),

@@ -6,23 +6,37 @@
 model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
   check_data(data, call)
   check_variables(parts$all, data, call)
-  kept <- match(c("data", "subset", "weights", "na.action", "offset"), names(mf_call), 0L)
-  frame_call <- mf_call[c(1L, kept)]
-  frame_call[[1L]] <- quote(stats::model.frame)
-  frame_call$formula <- parts$all
-  frame_call$drop.unused.levels <- TRUE
-  before <- frame_call
-  before$na.action <- quote(stats::na.pass)
-  all_rows <- tryCatch(eval(before, env), error = function(e) abort_frame(e, call))
+  frame_call <- list(quote(stats::model.frame), formula = parts$all, data = data,
+                     drop.unused.levels = TRUE)
+  for (name in intersect(c("subset", "weights", "offset"), names(mf_call))) {
+    frame_call[[name]] <- eval_in_data(mf_call[[name]], data, parts$all, env, call)
+  }
+  if ("na.action" %in% names(mf_call)) {
+    frame_call$na.action <- eval(mf_call$na.action, env)
+  }
+  make <- function(arguments) {
+    tryCatch(eval(as.call(arguments), env), error = function(e) abort_frame(e, call))
+  }
+  all_rows <- make(utils::modifyList(frame_call, list(na.action = stats::na.pass)))
   y <- stats::model.response(all_rows)
   check_response(y, deparse1(parts$fixed[[2L]]), call)
-  frame <- tryCatch(eval(frame_call, env), error = function(e) abort_frame(e, call))
+  frame <- make(frame_call)
   y <- stats::model.response(frame)
   if (length(y) == 0L) abort_no_rows(nrow(all_rows), call)
   check_spread(y, deparse1(parts$fixed[[2L]]), call)
   list(frame = frame, y = stats::setNames(as.double(y), rownames(frame)),
        weights = frame_weights(frame, call), offset = frame_offset(frame, call),
        n_rows = nrow(all_rows))
+}
+
+# An argument such as weights: first among the data, then where the formula was made, then
+# where lmmfit() was called (which alone knows what `...` of the caller holds).
+eval_in_data <- function(expr, data, formula, env, call) {
+  tryCatch(
+    eval(expr, data, environment(formula)),
+    error = function(e) tryCatch(eval(expr, data, env),
+                                 error = function(e) abort_frame(e, call))
+  )
 }
 
 check_data <- function(data, call) {
