@@ -114,7 +114,7 @@ abort_no_rows <- function(n, call) {
 abort_weights <- function(rows, values, call) {
   abort_kinlmm(c(
     "{.arg weights} must be positive and finite.",
-    "x" = "{count(length(rows))} {cli::qty(length(rows))}{?is/are} not: {some_of(values, quote = FALSE)} in row{?s} {some_of(rows, quote = FALSE)}.",
+    "x" = "{count(length(rows))} {cli::qty(length(rows))}{?is/are} not: {some_of(values, quote = FALSE)} in row{cli::qty(length(rows))}{?s} {some_of(rows, quote = FALSE)}.",
     "i" = "Leave rows out with {.arg subset}."
   ), "weights", rows = rows, values = values, call = call)
 }

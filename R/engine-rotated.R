@@ -14,8 +14,11 @@ engine_rotated <- function(work, term, call) {
   within <- if (all(counts == 1L)) matrix(0, ncol(Xy), ncol(Xy)) else
     crossprod(Xy) - crossprod(sums)
   intercept <- if (work$intercept) drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
+  # what the intercept explains of the kernel is not variance
+  origin <- if (work$intercept) sum(spectrum$d * intercept^2) else 0
   data <- list(d = spectrum$d, Xy = crossprod(spectrum$U, sums), within = within,
-               n = work$n, intercept = intercept)
+               n = work$n, intercept = intercept,
+               unit = (sum(spectrum$d) - origin) / length(spectrum$d))
   reason <- "one kernel, one variance ratio: eigendecomposition of the kernel"
   new_engine("rotated", reason, data, work, U = spectrum$U, scale = scale, levels = ids,
              kernel = term$kernel)
@@ -92,5 +95,6 @@ null_model <- function(fit) {
   list(ids = engine$levels, U = engine$U, d = data$d, scale = engine$scale,
        X = data$Xy[, seq_len(p), drop = FALSE], y = data$Xy[, p + 1L],
        within = data$within, n = data$n, p = p, intercept = data$intercept,
+       unit = data$unit,
        lambda_reml = optimum(TRUE), lambda_ml = optimum(FALSE))
 }

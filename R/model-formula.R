@@ -11,8 +11,10 @@ model_formula <- function(formula, call = rlang::caller_env()) {
   }
   bars <- random_bars(formula, call)
   if (length(bars) == 0L) abort_no_random(formula, call)
-  fixed <- reformulas::splitForm(formula, specials = "kin")$fixedFormula
-  environment(fixed) <- environment(formula)
+  # the right-hand side alone: splitForm() takes a call on the left for one
+  rest <- reformulas::splitForm(formula[-2L], specials = "kin")$fixedFormula
+  fixed <- formula
+  fixed[[3L]] <- if (inherits(rest, "formula")) rest[[length(rest)]] else 1
   everything <- Reduce(function(left, bar) {
     call("+", call("+", left, call("(", bar$lhs)), call("(", bar$group))
   }, bars, fixed[[3L]])

@@ -84,10 +84,10 @@ frame_weights <- function(frame, call) {
 }
 
 frame_offset <- function(frame, call) {
-  offset <- stats::model.offset(frame)
+  offset <- tryCatch(stats::model.offset(frame), error = function(e) NaN)
   if (is.null(offset)) return(rep(0, nrow(frame)))
-  if (!is.numeric(offset) || any(!is.finite(offset))) {
-    abort_argument("offset", "numeric and finite", "not", call)
+  if (any(!is.finite(offset))) {
+    abort_argument("offset", "numeric and finite", "not numeric, or infinite", call)
   }
   as.double(offset)
 }

@@ -51,8 +51,9 @@ model_random <- function(parts, frame, kinship, contrasts, env,
     term <- random_term(bar, groups[[i]], frame, contrasts, call)
     K <- kinship[[groups[[i]]]]
     if (!is.null(bar$kernel)) K <- eval_kernel(bar$kernel, env, call)
-    if (!is.null(K)) term$kernel <- check_kinship(K, levels(term$factor), groups[[i]],
-                                                  call = call)
+    if (!is.null(K)) {
+      term$kernel <- check_kinship(K, levels(term$factor), groups[[i]], "kinship", call)
+    }
     columns <- if (bar$correlated) list(seq_along(term$columns)) else
       as.list(seq_along(term$columns))
     terms <- c(terms, lapply(columns, function(at) {

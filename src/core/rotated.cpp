@@ -30,15 +30,12 @@ Point rotated_criterion(const RotatedData& data, bool reml, double tau) {
   return profiled_criterion(rotated_moments(data, tau), data.n, reml, tau);
 }
 
-double rotated_upper(const Vector& d) { return 1e5 / d.mean(); }
-
 IntervalMinimum fit_rotated(const RotatedData& data, bool reml) {
-  const double unit = 1 / data.d.mean();
   std::vector<double> grid;
   for (double ratio = 1e-6; ratio < 0.9e5; ratio *= 3.1622776601683795) {
-    grid.push_back(ratio * unit);
+    grid.push_back(ratio / data.unit);
   }
-  grid.push_back(rotated_upper(data.d));
+  grid.push_back(1e5 / data.unit);
   return minimise_on_interval(
       [&](double tau) { return rotated_criterion(data, reml, tau); }, grid);
 }

@@ -19,6 +19,7 @@ struct RotatedData {
   Matrix Xy;      // q x (p+1), U' N^-1/2 Z'W [X y]
   Matrix within;  // (p+1) x (p+1), cross-product of [X y] beside the individuals
   Index n = 0;    // records
+  double unit = 1;  // mean eigenvalue, of the centred kernel where there is an intercept
   // q or empty: the intercept in the eigenbasis, of unit length. When given, the criterion
   // is that of the kernel centred over the individuals, which differs from that of the
   // kernel as it is for ML only: log|H| gains log(c'H^-1 c).
@@ -30,10 +31,7 @@ Moments rotated_moments(const RotatedData& data, double tau);
 // The criterion at tau and its derivatives in tau.
 Point rotated_criterion(const RotatedData& data, bool reml, double tau);
 
-// The optimum over tau in [0, upper].
+// The optimum over tau in [0, 1e5 / unit]: up to a share of 1 - 1e-5 of the variance.
 IntervalMinimum fit_rotated(const RotatedData& data, bool reml);
-
-// Upper bound of tau: 1e5 over the mean eigenvalue (a share of 1 - 1e-5 of the variance).
-double rotated_upper(const Vector& d);
 
 }  // namespace kinlmm
