@@ -52,7 +52,13 @@ describe <- function(x) {
     return(if (is.character(x)) paste0('"', x, '"') else format(x))
   }
   if (is.data.frame(x)) return(paste0("a data frame of ", nrow(x), " x ", ncol(x)))
-  if (is.matrix(x)) return(paste0("a ", typeof(x), " matrix of ", nrow(x), " x ", ncol(x)))
-  if (is.atomic(x)) return(paste0("a ", class(x)[[1L]], " vector of length ", length(x)))
+  if (is.matrix(x) && is.atomic(x)) {
+    return(paste0(with_article(typeof(x)), " matrix of ", nrow(x), " x ", ncol(x)))
+  }
+  if (is.atomic(x)) {
+    return(paste0(with_article(class(x)[[1L]]), " vector of length ", length(x)))
+  }
   paste0("an object of class ", class(x)[[1L]])
 }
+
+with_article <- function(x) paste(if (grepl("^[aeiou]", x)) "an" else "a", x)

@@ -38,6 +38,9 @@ some_of <- function(x, max = 5L, quote = TRUE) {
 # 1204 as "1,204".
 count <- function(x) format(x, big.mark = ",", scientific = FALSE, trim = TRUE)
 
+# "1 id is", "1,204 ids are".
+n_are <- function(n, what) paste0(count(n), " ", what, if (n == 1) " is" else "s are")
+
 # What glue returns instead of a result when the core threw. `handlers` is a named
 # list of function(data, subject) that throw; anything else is a bug of ours.
 check_core <- function(result, handlers = list(), call = rlang::caller_env()) {
@@ -59,7 +62,312 @@ abort_argument <- function(arg, must, found, call) {
 
 # Genotypes ----
 
+# found: the files that share the prefix.
+abort_bed_missing <- function(path, found, call) {
+  packed <- found[found %in% paste0(path, c(".gz", ".zst"))]
+  abort_kinlmm(c(
+    "Can't find {.file {path}}.",
+    "x" = if (length(found) > 0L) {
+      "Files with this prefix are {some_of(basename(found))}."
+    } else {
+      "There is no file with this prefix."
+    },
+    "i" = if (length(packed) > 0L) {
+      "Did you mean to decompress {.file {packed[[1L]]}} first?"
+    }
+  ), "bed_missing", "file", path = path, found = found, call = call)
+}
+
+# bytes: the first three of the file.
+abort_bed_magic <- function(path, bytes, call) {
+  hint <- if (identical(bytes[1:2], c(0x1f, 0x8b))) {
+    "These are gzip bytes. Did you mean to decompress it first?"
+  } else if (identical(bytes, c(0x28, 0xb5, 0x2f))) {
+    "These are zstd bytes. Did you mean to decompress it first?"
+  } else if (all(bytes %in% c(9, 10, 13, 32:126))) {
+    "These bytes are text. Is this a .ped file, for {.code plink --make-bed} to convert?"
+  }
+  abort_kinlmm(c(
+    "{.file {path}} must start with the PLINK 1 magic bytes 6c 1b 01.",
+    "x" = "It starts with {hex(bytes)}.",
+    "i" = hint
+  ), "bed_magic", "file", path = path, bytes = bytes, call = call)
+}
+
+abort_bed_mode <- function(path, mode, call) {
+  hint <- if (mode == 0x00) {
+    "This is the sample-major order. {.code plink --make-bed} turns it round."
+  } else if (mode %in% c(0x02, 0x03, 0x04, 0x10, 0x11, 0x20, 0x21)) {
+    "This is a PLINK 2 .pgen file. {.code plink2 --make-bed} converts it."
+  }
+  abort_kinlmm(c(
+    "{.file {path}} must be in variant-major order: its third byte must be 01.",
+    "x" = "Its third byte is {hex(mode)}.",
+    "i" = hint
+  ), "bed_mode", "file", path = path, mode = mode, call = call)
+}
+
+# n, m: the lines of the .fam and the .bim; expected, got: bytes.
+abort_bed_size <- function(path, expected, got, n, m, call) {
+  stride <- ceiling(n / 4)
+  stem <- sub("\\.bed$", "", basename(path))
+  cut <- min(m, max(0, got - 3) %/% stride + 1)
+  cut <- paste0("variant", if (cut < m) paste0("s ", count(cut), " to"), " ", count(m))
+  found <- if (got < expected) {
+    "It holds {count(got)}: the last {count(expected - got)} ({cut}) are missing."
+  } else {
+    "It holds {count(got)}: {count(got - expected)} bytes too many."
+  }
+  abort_kinlmm(c(
+    "{.file {path}} must hold 3 + {count(m)} x {count(stride)} = {count(expected)}
+     bytes.",
+    "x" = found,
+    "i" = "Sizes come from {count(m)} lines in {.file {stem}.bim} and {count(n)} lines in
+           {.file {stem}.fam}.",
+    "i" = bed_size_hint(got - 3, stride, m)
+  ), "bed_size", "file", path = path, expected = expected, got = got, n_samples = n,
+  n_snps = m, call = call)
+}
+
+# What `bytes` of genotypes would fit, if that is something else than was expected.
+bed_size_hint <- function(bytes, stride, m) {
+  if (bytes <= 0) return("Was the copy interrupted?")
+  if (bytes %% stride == 0) {
+    return(paste0("That is the size of ", count(bytes / stride), " variants of as many ",
+                  "samples. Do the three files belong together?"))
+  }
+  if (bytes %% m == 0) {
+    most <- 4 * bytes / m
+    return(paste0("That is the size of as many variants of ", count(most - 3), " to ",
+                  count(most), " samples. Do the three files belong together?"))
+  }
+  "Was the copy interrupted, or do the three files belong together?"
+}
+
+# marker: the first, in the file, of those that could not be read.
+abort_bed_read <- function(path, marker, call) {
+  abort_kinlmm(c(
+    "Can't read {.file {path}} any more.",
+    "x" = "Reading failed at variant {count(marker)}.",
+    "i" = "Did the file change while it was in use?"
+  ), "bed_read", "file", path = path, marker = marker, call = call)
+}
+
+# kind: "bim" or "fam"; lines: all lines at fault; found: their numbers of columns.
+abort_plink_columns <- function(path, kind, lines, found, expected, call) {
+  others <- length(lines) - 1L
+  abort_kinlmm(c(
+    "{.file {path}} must have {expected} columns in every line.",
+    "x" = "Line {count(lines[[1L]])} has {found[[1L]]}.",
+    "x" = if (others > 0L) {
+      "{n_are(others, 'other line')} at fault too: {some_of(lines[-1L], quote = FALSE)}."
+    }
+  ), kind, "file", path = path, lines = lines, found = found, expected = expected,
+  call = call)
+}
+
+abort_plink_empty <- function(path, kind, call) {
+  what <- if (kind == "bim") "variant" else "sample"
+  abort_kinlmm("{.file {path}} must hold at least one {what}, but it is empty.",
+               kind, "file", path = path, call = call)
+}
+
+# column: "position" or "genetic position"; must: what its values are.
+abort_bim_number <- function(path, column, must, lines, values, call) {
+  others <- length(lines) - 1L
+  abort_kinlmm(c(
+    "The {column} of every variant in {.file {path}} must be {must}.",
+    "x" = "Line {count(lines[[1L]])} has {some_of(values[[1L]])}.",
+    "x" = if (others > 0L) {
+      "{n_are(others, 'other line')} at fault too: {some_of(lines[-1L], quote = FALSE)}."
+    }
+  ), "bim", "file", path = path, lines = lines, values = values, call = call)
+}
+
+abort_fam_ids <- function(path, ids, call) {
+  abort_kinlmm(c(
+    "Every sample in {.file {path}} must have an id of its own.",
+    "x" = "{n_are(length(ids), 'id')} there more than once: {some_of(ids)}."
+  ), "fam", "file", path = path, ids = ids, call = call)
+}
+
+abort_genotypes_names <- function(arg, side, call) {
+  what <- if (side == "row") "sample ids" else "SNP ids"
+  abort_kinlmm(c(
+    "Genotypes in a matrix must have {what} as {side} names.",
+    "x" = "{.arg {arg}} has none, or empty ones.",
+    "i" = "kinlmm matches by id, never by position."
+  ), "genotypes_names", arg = arg, call = call)
+}
+
+abort_genotypes_duplicated <- function(arg, ids, call) {
+  abort_kinlmm(c(
+    "The row names of {.arg {arg}} must be unique: they are sample ids.",
+    "x" = "{n_are(length(ids), 'id')} there more than once: {some_of(ids)}."
+  ), "genotypes_names", arg = arg, ids = ids, call = call)
+}
+
+# sample, snp, value: of the first genotype that is out of range.
+abort_genotypes_range <- function(arg, sample, snp, value, n, call) {
+  abort_kinlmm(c(
+    "Genotypes must be copies of an allele, from 0 to 2, or NA.",
+    "x" = "{n_are(n, 'value')} not, in {.arg {arg}}: {value} of sample
+           {some_of(sample)} at SNP {some_of(snp)}{if (n > 1) ' is the first' else ''}."
+  ), "genotypes_range", arg = arg, sample = sample, snp = snp, value = value, n = n,
+  call = call)
+}
+
+# what: "sample" or "SNP", here and below.
+abort_genotype_ids <- function(what, ids, example, call) {
+  abort_kinlmm(c(
+    "Genotypes can only be taken of {what}s that are there.",
+    "x" = "{n_are(length(ids), paste(what, 'id'))} not: {some_of(ids)}.",
+    "i" = "Ids look like {some_of(example)}."
+  ), "genotype_index", ids = ids, call = call)
+}
+
+abort_genotype_ambiguous <- function(what, ids, call) {
+  abort_kinlmm(c(
+    "Genotypes can only be taken by ids that belong to one {what}.",
+    "x" = "{n_are(length(ids), paste(what, 'id'))} there more than once:
+           {some_of(ids)}.",
+    "i" = "Take {what}s by number instead."
+  ), "genotype_index", ids = ids, call = call)
+}
+
+abort_genotype_repeated <- function(ids, call) {
+  abort_kinlmm(c(
+    "A sample can only be taken once: everything is matched by its id.",
+    "x" = "{n_are(length(ids), 'sample')} taken more than once: {some_of(ids)}."
+  ), "genotype_index", ids = ids, call = call)
+}
+
+abort_genotype_index <- function(what, must, found, call) {
+  abort_kinlmm(c("The index of {what}s must be {must}.", "x" = "It is {found}."),
+               "genotype_index", call = call)
+}
+
+abort_genotype_one_index <- function(call) {
+  abort_kinlmm(c(
+    "Genotypes must be subset by samples and SNPs.",
+    "i" = "Did you mean {.code geno[i, ]} or {.code geno[, j]}?"
+  ), "genotype_index", call = call)
+}
+
+# 0x1f, 0x8b as "1f 8b".
+hex <- function(bytes) paste(sprintf("%02x", as.integer(bytes)), collapse = " ")
+
 # Kinship ----
+
+# dropped: SNPs left out by reason, named missing, monomorphic and maf, here and below;
+# maf, missing: the limits.
+abort_grm_empty <- function(dropped, maf, missing, call) {
+  abort_kinlmm(c(
+    "A relationship matrix needs at least one SNP.",
+    "x" = if (sum(dropped) == 0) {
+      "{.arg geno} holds none."
+    } else {
+      "None of {count(sum(dropped))} is left: {dropped_snps(dropped, maf, missing)}."
+    }
+  ), "grm_empty", dropped = dropped, call = call)
+}
+
+inform_grm <- function(used, dropped, maf, missing) {
+  inform_kinlmm(c(
+    "Used {count(used)} of {count(used + sum(dropped))} SNPs.",
+    "i" = if (sum(dropped) > 0) "Left out: {dropped_snps(dropped, maf, missing)}."
+  ), "grm")
+}
+
+dropped_snps <- function(dropped, maf, missing) {
+  reasons <- c(paste0("with more than ", 100 * missing, "% missing"), "monomorphic",
+               paste("with a minor allele frequency below", maf))
+  some_of(paste(count(dropped), reasons)[dropped > 0], quote = FALSE)
+}
+
+# side: "row" or "column", or "same" if both are there but differ.
+abort_kinship_noids <- function(group, arg, side, call) {
+  abort_kinlmm(c(
+    "The relationship matrix of `{group}` must have ids as row and column names, the same
+     on both sides.",
+    "x" = switch(side,
+      same = "The row and the column names of {.arg {arg}} are not the same.",
+      "{.arg {arg}} has no {side} names."
+    ),
+    "i" = "kinlmm matches by id, never by position."
+  ), "kinship_noids", group = group, call = call)
+}
+
+abort_kinship_duplicated <- function(group, arg, ids, call) {
+  abort_kinlmm(c(
+    "The relationship matrix of `{group}` must hold every id once.",
+    "x" = "{n_are(length(ids), 'id')} more than once in {.arg {arg}}:
+           {some_of(ids)}."
+  ), "kinship_duplicated", group = group, ids = ids, call = call)
+}
+
+# n: values that are not finite; ids: those whose rows hold them.
+abort_kinship_na <- function(group, arg, n, ids, call) {
+  abort_kinlmm(c(
+    "The relationship matrix of `{group}` must be finite.",
+    "x" = "{n_are(n, 'value')} missing or infinite in {.arg {arg}},
+           in the row of {some_of(ids)}."
+  ), "kinship_na", group = group, n = n, ids = ids, call = call)
+}
+
+# pair: the two ids that differ most; values: K[pair[1], pair[2]] and its mirror image.
+abort_kinship_asymmetric <- function(group, arg, pair, values, call) {
+  difference <- abs(values[[1L]] - values[[2L]])
+  abort_kinlmm(c(
+    "The relationship matrix of `{group}` must be symmetric.",
+    "x" = "{.arg {arg}} has {format(values[[1L]])} for {some_of(pair)} and
+           {format(values[[2L]])} for {some_of(rev(pair))}: they differ by
+           {format(difference, digits = 3)}."
+  ), "kinship_asymmetric", group = group, pair = pair, difference = difference,
+  call = call)
+}
+
+# missing, ids: levels of `group` without a row, and all of them; have: the ids of K.
+abort_kinship_ids <- function(group, arg, missing, ids, have, call) {
+  verb <- if (length(missing) == 1L) "has" else "have"
+  abort_kinlmm(c(
+    "Every level of `{group}` must have a row in {.arg {arg}}.",
+    "x" = "{count(length(missing))} of {count(length(ids))} levels {verb} none:
+           {some_of(missing)}.",
+    "i" = "{.arg {arg}} holds {count(length(have))} ids, such as
+           {some_of(utils::head(have, 1L))}.",
+    "i" = kinship_ids_hint(group, arg, missing, have)
+  ), "kinship_ids", group = group, missing = missing, have = have, call = call)
+}
+
+# A hint only where it explains every missing id.
+kinship_ids_hint <- function(group, arg, missing, have) {
+  for (separator in c(":", "_")) {
+    prefix <- paste0("^[^", separator, "]*", separator)
+    doubled <- paste0(missing, separator, missing)
+    if (all(missing %in% sub(prefix, "", have)) || all(doubled %in% have)) {
+      return(paste0("Do the ids in {.arg {arg}} carry a family prefix?"))
+    }
+    if (all(sub(prefix, "", missing) %in% have)) {
+      return("Do the levels of `{group}` carry a family prefix?")
+    }
+  }
+}
+
+# min, max: the extreme eigenvalues; n_negative: how many are below the tolerance.
+abort_kinship_psd <- function(min, max, n_negative, group, call) {
+  abort_kinlmm(c(
+    "The relationship matrix of `{group}` must be positive semi-definite.",
+    "x" = "Its smallest eigenvalue is {format(min, digits = 3)}, which is
+           {format(100 * min / max, digits = 2)}% of the largest,
+           {format(max, digits = 3)}.",
+    "x" = "{n_are(n_negative, 'eigenvalue')} below the tolerance of -1e-8 of the
+           largest.",
+    "i" = "Matrices from pairwise-complete genotypes often are not; those of
+           {.fun grm} are."
+  ), "kinship_psd", min = min, max = max, n_negative = n_negative, group = group,
+  call = call)
+}
 
 # Model ----
 

@@ -1,7 +1,8 @@
-# Threads of our own loops: two unless the user says otherwise, never more than the
-# machine or OMP_THREAD_LIMIT allows. BLAS has its own setting (OPENBLAS_NUM_THREADS).
+# Threads of our own loops: two unless the user says otherwise, never more than
+# OMP_THREAD_LIMIT allows. BLAS has its own setting (OPENBLAS_NUM_THREADS).
 n_threads <- function(call = rlang::caller_env()) {
-  asked <- check_count(getOption("kinlmm.threads", 2L), arg = "kinlmm.threads", call = call)
+  asked <- getOption("kinlmm.threads", 2L)
+  asked <- check_count(asked, arg = "kinlmm.threads", call = call)
   limit <- suppressWarnings(as.integer(Sys.getenv("OMP_THREAD_LIMIT")))
   if (is.na(limit) || limit < 1L) limit <- asked
   min(asked, limit)

@@ -1,0 +1,62 @@
+# A relationship matrix as users give it, for the grouping factor `group` with levels
+# `ids`: numeric, finite, symmetric, with the same unique ids on both sides and a row for
+# every level. Returns all of K as a base matrix, exactly symmetric, in its own order: rows
+# without a level stay, since their effects can be predicted.
+check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
+                          call = rlang::caller_env()) {
+  if (inherits(K, "Matrix")) K <- as.matrix(K)
+  if (!is.matrix(K) || !is.numeric(K)) {
+    abort_argument(arg, "a numeric matrix", describe(K), call)
+  }
+  if (nrow(K) != ncol(K)) abort_argument(arg, "a square matrix", describe(K), call)
+  storage.mode(K) <- "double"
+  check_kinship_names(K, group, arg, call)
+  have <- rownames(K)
+  if (!all(is.finite(range(K, 0)))) {
+    bad <- !is.finite(K)
+    abort_kinship_na(group, arg, sum(bad), have[rowSums(bad) > 0], call)
+  }
+  ids <- unique(as.character(ids))
+  missing <- setdiff(ids, have)
+  if (length(missing) > 0L) abort_kinship_ids(group, arg, missing, ids, have, call)
+  symmetrise(K, group, arg, call)
+}
+
+check_kinship_names <- function(K, group, arg, call) {
+  names <- dimnames(K)
+  if (is.null(names[[1L]])) abort_kinship_noids(group, arg, "row", call)
+  if (is.null(names[[2L]])) abort_kinship_noids(group, arg, "column", call)
+  if (!identical(names[[1L]], names[[2L]])) abort_kinship_noids(group, arg, "same", call)
+  if (anyDuplicated(names[[1L]])) {
+    ids <- unique(names[[1L]][duplicated(names[[1L]])])
+    abort_kinship_duplicated(group, arg, ids, call)
+  }
+}
+
+# Averages differences of up to 1e-8 of the largest value; larger ones are an error.
+symmetrise <- function(K, group, arg, call) {
+  worst <- worst_asymmetry(K)
+  if (worst$difference > 1e-8 * max(abs(range(K, 0)))) {
+    i <- worst$row
+    j <- worst$column
+    values <- c(K[[i, j]], K[[j, i]])
+    abort_kinship_asymmetric(group, arg, rownames(K)[c(i, j)], values, call)
+  }
+  if (worst$difference > 0) (K + t(K)) / 2 else K
+}
+
+# By blocks of columns: a second matrix of this size may be one too many.
+worst_asymmetry <- function(K, block = 256L) {
+  worst <- list(difference = 0)
+  for (first in seq(1L, by = block, length.out = ceiling(ncol(K) / block))) {
+    columns <- first:min(ncol(K), first + block - 1L)
+    difference <- abs(K[, columns, drop = FALSE] - t(K[columns, , drop = FALSE]))
+    at <- which.max(difference)
+    if (difference[[at]] > worst$difference) {
+      place <- arrayInd(at, dim(difference))
+      worst <- list(difference = difference[[at]], row = place[[1L]],
+                    column = columns[[place[[2L]]]])
+    }
+  }
+  worst
+}

@@ -1,0 +1,112 @@
+caught <- function(expr) tryCatch(expr, kinlmm_error = identity)
+
+ids <- paste0("id", 1:6)
+K <- crossprod(matrix(sin(1:36), 6)) |> structure(dimnames = list(ids, ids))
+check <- function(K, levels = ids) check_kinship(K, levels, "animal", "kinship$animal", NULL)
+
+test_that("a good matrix is returned as it is, whatever the levels' order", {
+  expect_identical(check(K), K)
+  expect_identical(check(K, factor(c("id3", "id1", "id3"))), K)
+  expect_identical(check(diag(6L) |> structure(dimnames = list(ids, ids))), diag(6) |>
+    structure(dimnames = list(ids, ids)))
+})
+
+test_that("matrices of the Matrix package become base matrices", {
+  skip_if_not_installed("Matrix")
+  dense <- Matrix::Matrix(K)
+  sparse <- Matrix::forceSymmetric(Matrix::Matrix(K * (K > 0), sparse = TRUE))
+  expect_equal(check(dense), K, tolerance = 1e-15)
+  expect_equal(check(sparse), K * (K > 0), tolerance = 1e-15)
+})
+
+test_that("small differences are averaged, larger ones refused", {
+  nearly <- K
+  nearly[2, 5] <- nearly[2, 5] + 1e-10
+  checked <- check(nearly)
+  expect_true(isSymmetric(checked, tol = 0))
+  expect_lt(max(abs(checked - K)), 1e-9)
+  nearly[2, 5] <- K[2, 5] + 0.5
+  nearly[1, 3] <- K[1, 3] + 0.4
+  error <- caught(check(nearly))
+  expect_s3_class(error, c("kinlmm_error_kinship_asymmetric", "kinlmm_error_input"))
+  expect_setequal(error$pair, c("id2", "id5"))
+  expect_equal(error$difference, 0.5)
+  expect_match(conditionMessage(error), "they differ by\\s+0.5")
+})
+
+test_that("asymmetry is found in any block", {
+  big <- diag(40)
+  big[37, 2] <- 1e-3
+  for (block in c(1L, 7L, 39L, 40L, 256L)) {
+    worst <- worst_asymmetry(big, block)
+    expect_identical(worst$difference, 1e-3)
+    expect_setequal(c(worst$row, worst$column), c(37L, 2L))
+  }
+  expect_identical(worst_asymmetry(matrix(0, 0, 0))$difference, 0)
+})
+
+test_that("ids are required, the same on both sides, and unique", {
+  nameless <- unname(K)
+  expect_error(check(nameless), "no row names", class = "kinlmm_error_kinship_noids")
+  rownames(nameless) <- ids
+  expect_error(check(nameless), "no column names", class = "kinlmm_error_kinship_noids")
+  expect_error(check(K[, 6:1]), "not the same", class = "kinlmm_error_kinship_noids")
+  error <- caught(check(K[c(1, 1, 2), c(1, 1, 2)]))
+  expect_s3_class(error, c("kinlmm_error_kinship_duplicated", "kinlmm_error_input"))
+  expect_identical(error$ids, "id1")
+})
+
+test_that("what is no finite square matrix is refused", {
+  expect_error(check(as.data.frame(K)), "data frame of 6 x 6", class = "kinlmm_error_argument")
+  expect_error(check(K[1:3, ]), "a square matrix", class = "kinlmm_error_argument")
+  expect_error(check(NULL), "NULL", class = "kinlmm_error_argument")
+  broken <- K
+  broken[4, 2] <- NaN
+  broken[2, 4] <- Inf
+  error <- caught(check(broken))
+  expect_s3_class(error, c("kinlmm_error_kinship_na", "kinlmm_error_input"))
+  expect_identical(error$n, 2L)
+  expect_identical(error$ids, c("id2", "id4"))
+  expect_match(conditionMessage(error), "2 values are missing or infinite")
+})
+
+test_that("levels without a row are named", {
+  error <- caught(check(K, c("id1", "x{1}", "y", "y")))
+  expect_s3_class(error, c("kinlmm_error_kinship_ids", "kinlmm_error_input"))
+  expect_identical(error$missing, c("x{1}", "y"))
+  expect_identical(error$have, ids)
+  expect_match(conditionMessage(error), "2 of 3 levels have none: \"x\\{1\\}\", \"y\"")
+  expect_no_match(conditionMessage(error), "prefix")
+})
+
+test_that("a family prefix is recognised only where it explains everything", {
+  hint <- function(missing, have) kinship_ids_hint("animal", "K", missing, have)
+  in_k <- "ids in .* carry a family prefix"
+  in_data <- "levels of .* carry a family prefix"
+  expect_match(hint(c("a", "b"), c("F1:a", "F2:b", "F2:c")), in_k)
+  expect_match(hint(c("a", "b"), c("0_a", "0_b")), in_k)
+  expect_match(hint("s_1", c("s_1_s_1", "s_2_s_2")), in_k)
+  expect_match(hint(c("F1:a", "F2:b"), c("a", "b", "c")), in_data)
+  expect_null(hint(c("a", "d"), c("F1:a", "F2:b")))
+  expect_null(hint("a", c("b", "c")))
+})
+
+test_that("messages are calm and complete", {
+  named <- K
+  dimnames(named) <- list(paste0("0_", ids), paste0("0_", ids))
+  skewed <- K
+  skewed[2, 5] <- 7
+  expect_snapshot(error = TRUE, {
+    check(named)
+    check(unname(K))
+    check(skewed)
+    abort_kinship_psd(-0.0842, 12.3, 214, "animal", NULL)
+  })
+})
+
+test_that("an indefinite matrix is reported with its eigenvalues", {
+  error <- caught(abort_kinship_psd(-0.0842, 12.3, 1, "animal", NULL))
+  expect_s3_class(error, c("kinlmm_error_kinship_psd", "kinlmm_error_input"))
+  expect_identical(c(error$min, error$max, error$n_negative), c(-0.0842, 12.3, 1))
+  expect_match(conditionMessage(error), "1 eigenvalue is below the tolerance")
+})

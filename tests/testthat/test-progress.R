@@ -1,0 +1,30 @@
+test_that("with_progress() returns the result of the work and is silent by default", {
+  expect_silent(out <- with_progress("Work", 3, function(tick) {
+    for (i in 1:3) tick(i, 3)
+    "done"
+  }))
+  expect_identical(out, "done")
+})
+
+test_that("with_progress() shows a bar if asked to", {
+  withr::local_options(cli.progress_show_after = 0, cli.progress_clear = FALSE,
+                       cli.dynamic = FALSE, cli.progress_handlers_only = "cli")
+  shown <- utils::capture.output(type = "message", with_progress("Work", 3, function(tick) {
+    for (i in 1:3) tick(i, 3)
+  }))
+  expect_match(paste(shown, collapse = "\n"), "Work")
+})
+
+test_that("with_progress() passes errors on", {
+  expect_error(with_progress("Work", 3, function(tick) stop("halt")), "halt")
+})
+
+test_that("long work calls back between blocks", {
+  G <- random_genotypes(6, 30, missing = 0)
+  seen <- NULL
+  tick <- function(done, total) seen <<- rbind(seen, c(done, total))
+  cpp_grm(core_source(as_genotypes(G)), FALSE, 0, 1, 12L, 1L, tick)
+  expect_identical(seen, cbind(c(12, 24, 30), 30))
+  fail <- function(done, total) stop("enough")
+  expect_error(cpp_grm(core_source(as_genotypes(G)), FALSE, 0, 1, 12L, 1L, fail), "enough")
+})
