@@ -52,12 +52,8 @@ R
 
 have_apt() { command -v apt-get >/dev/null && command -v dpkg-query >/dev/null; }
 
-as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"
-  elif command -v sudo >/dev/null; then sudo -E "$@"
-  else stop "this needs root or sudo: $*"
-  fi
-}
+can_install() { [ "$(id -u)" = 0 ] || command -v sudo >/dev/null; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -E "$@"; fi; }
 
 # Those of the given Debian packages that are not installed.
 missing_debs() {
@@ -103,21 +99,24 @@ fi
 if have_apt; then
   mapfile -t needed < <(missing_debs "${required[@]}")
   if [ ${#needed[@]} -gt 0 ]; then
+    can_install || stop "this needs root or sudo: apt-get install ${needed[*]}"
     apt_update
     apt_install "${needed[@]}" || { tail -n 20 $log >&2; stop "apt-get failed, see $log"; }
   fi
   # Asking again at every run would be slow; once a day will do.
-  find .local -name not-available -mtime +0 -delete
+  find .local -maxdepth 1 -name not-available -mtime +0 -delete
   touch .local/not-available
   mapfile -t wanted < <(missing_debs "${optional[@]}" | grep -vxFf .local/not-available)
   if [ ${#wanted[@]} -gt 0 ]; then
-    apt_update
-    mapfile -t known < <(known_debs "${wanted[@]}")
-    [ ${#known[@]} = 0 ] || apt_install "${known[@]}" ||
-      say "apt-get failed for optional packages, see $log; going on"
+    if can_install; then
+      apt_update
+      mapfile -t known < <(known_debs "${wanted[@]}")
+      [ ${#known[@]} = 0 ] || apt_install "${known[@]}" ||
+        say "apt-get failed for optional packages, see $log; going on"
+      missing_debs "${wanted[@]}" >>.local/not-available
+    fi
     for deb in $(missing_debs "${wanted[@]}"); do
-      say "not available: $deb (optional; tests and comparisons that need it are skipped)"
-      echo "$deb" >>.local/not-available
+      say "not installed: $deb (optional; what needs it is skipped)"
     done
   fi
 else
@@ -133,7 +132,7 @@ Rscript --vanilla -e 'quit(status = getRversion() < "4.1")' ||
 fields=Imports,LinkingTo
 [ "$mode" = demo ] || fields+=,Suggests
 read -r -a lacking <<<"$(missing_r $fields "${r_packages[@]}")"
-if [ ${#lacking[@]} -gt 0 ] && have_apt && [ $debian_r = yes ]; then
+if [ ${#lacking[@]} -gt 0 ] && have_apt && can_install && [ $debian_r = yes ]; then
   mapfile -t debs < <(missing_debs $(printf 'r-cran-%s\n' "${lacking[@],,}"))
   [ ${#debs[@]} = 0 ] || apt_update
   mapfile -t debs < <(known_debs "${debs[@]}")
@@ -154,14 +153,16 @@ if [ ${#lacking[@]} -gt 0 ]; then
   [ ${#lacking[@]} = 0 ] || { tail -n 20 $log >&2; stop "R packages are missing: ${lacking[*]}"; }
 fi
 
-if have_apt && [ ! -e $example ] && [ -z "$(missing_debs gemma-doc)" ]; then
+if [ ! -e $example ] && have_apt && can_install && [ -z "$(missing_debs gemma-doc)" ]; then
   apt_install --reinstall gemma-doc || true
 fi
 [ -e $example ] || say "the mouse data of gemma-doc are not there; their tests are skipped"
 
-blas=$(readlink -f "$(Rscript --vanilla -e 'cat(extSoftVersion()[["BLAS"]])')" || true)
-case $blas in
-  *openblas*) ;;
-  *) say "R uses the BLAS $blas, not OpenBLAS: everything works, but slowly" \
-       "(update-alternatives --config libblas.so.3-$(uname -m)-linux-gnu)" ;;
-esac
+# Debian's alternatives prefer OpenBLAS by themselves, unless someone chose otherwise.
+for library in $(Rscript --vanilla -e 'cat(extSoftVersion()[["BLAS"]], La_library())'); do
+  case $(readlink -f "$library") in
+    *openblas*) ;;
+    *) say "R uses $library, not OpenBLAS: everything works, but slowly" \
+         "(see update-alternatives --get-selections)" ;;
+  esac
+done
