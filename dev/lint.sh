@@ -26,14 +26,14 @@ rule "conditions are thrown in R/conditions.R only" \
   "$(grep -rnE "${r[@]}" '\b(stop|warning|cli_abort|cli_warn)\(' R | grep -v '^R/conditions\.R:' |
      without_comments)"
 rule "no :::, no bare T or F, no ifelse()" \
-  "$(grep -rnE "${r[@]}" ':::|(^|[^A-Za-z0-9_.$"])[TF]([^A-Za-z0-9_.("]|$)|\bifelse\(' R |
+  "$(grep -rnE "${r[@]}" ':::|(^|[^A-Za-z0-9_.$"`])[TF]([^A-Za-z0-9_.("]|$)|\bifelse\(' R |
      without_comments)"
 rule "sources are ASCII" "$(grep -rnIP '[^\x00-\x7F]' R src)"
 rule "unfinished business" \
   "$(grep -rnIE '\b(TODO|FIXME|XXX)\b' R src tests dev bench inst vignettes Makefile \
        --exclude=lint.sh 2>/dev/null)"
 rule "paths of one machine" \
-  "$(grep -rnIE '(^|[^A-Za-z0-9_.])/(home|root|work|mnt|srv|Users)/' . --exclude-dir=.git --exclude=.git \
+  "$(grep -rnIE '(^|[^A-Za-z0-9_.])/(home|root|work|mnt|Users)/' . --exclude-dir=.git --exclude=.git \
        --exclude-dir=.local --exclude-dir=build --exclude-dir=*.Rcheck --exclude=lint.sh)"
 
 rule "no test file for" "$(
