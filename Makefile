@@ -35,7 +35,7 @@ $(LIB)/kinlmm/DESCRIPTION: $(SOURCES) .local/headers
 	@mkdir -p $(LIB)
 	@echo "R CMD INSTALL kinlmm into .local/R (log in .local/install.log)"
 	@MAKEFLAGS=-j2 R CMD INSTALL --no-docs --no-test-load --library=$(LIB) . \
-	  >.local/install.log 2>&1 || { grep -E -A3 ' error: |^ERROR' .local/install.log; exit 1; }
+	  >.local/install.log 2>&1 || { grep -E -A3 ' error: |\*\*\* |^ERROR' .local/install.log; exit 1; }
 	@touch $@
 
 # Objects do not know which headers they were made from.
