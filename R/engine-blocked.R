@@ -7,7 +7,7 @@ engine_blocked <- function(work, terms) {
   scale[scale == 0] <- 1
   pattern <- factor_pattern(lengths(lapply(terms, `[[`, "columns")))
   levels <- levels(terms[[1L]]$factor)
-  data <- check_core(blocked_crossproducts(
+  data <- check_core(cpp_blocked_crossproducts(
     sweep(Z, 2L, scale, "/"), cbind(work$Q, work$r),
     as.integer(terms[[1L]]$factor) - 1L, length(levels), pattern$row, pattern$col
   ))
@@ -33,7 +33,7 @@ scale_theta <- function(engine) engine$scale[engine$data$row + 1L]
 
 #' @exportS3Method
 engine_moments.engine_blocked <- function(engine, theta) {
-  check_core(blocked_evaluate(engine$data, theta * scale_theta(engine), FALSE))[
+  check_core(cpp_blocked_evaluate(engine$data, theta * scale_theta(engine), FALSE))[
     c("logdet", "S")]
 }
 
@@ -42,7 +42,7 @@ engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) 
   diagonal <- engine$data$row == engine$data$col
   starts <- outer(as.double(diagonal), c(1, 0.1, 10))
   if (!is.null(start)) starts <- cbind(start * scale_theta(engine), starts)
-  fit <- check_core(blocked_optimise(engine$data, REML, control$tolerance,
+  fit <- check_core(cpp_blocked_optimise(engine$data, REML, control$tolerance,
                                      control$max_iterations, starts))
   # the sign of a column of the factor is free: a positive diagonal is the convention
   sign <- sign(fit$theta[diagonal])[match(engine$data$col, engine$data$col[diagonal])]
@@ -56,7 +56,7 @@ engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) 
 
 #' @exportS3Method
 engine_effects.engine_blocked <- function(engine, theta, sigma) {
-  effects <- check_core(blocked_ranef(engine$data, theta * scale_theta(engine)))
+  effects <- check_core(cpp_blocked_ranef(engine$data, theta * scale_theta(engine)))
   k <- length(engine$scale)
   q <- length(engine$levels)
   unscale <- 1 / engine$scale

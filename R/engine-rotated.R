@@ -27,7 +27,7 @@ engine_rotated <- function(work, term, call) {
 # Eigenvalues and eigenvectors of S K S, S = diag(scale); K must be positive
 # semi-definite up to rounding, and tiny eigenvalues of either sign are zero.
 kernel_spectrum <- function(K, scale, group, call) {
-  spectrum <- check_core(symmetric_eigen(unname(K) * tcrossprod(scale)), call = call)
+  spectrum <- check_core(cpp_symmetric_eigen(unname(K) * tcrossprod(scale)), call = call)
   d <- spectrum$d
   largest <- max(d, 0)
   negative <- d < -1e-8 * largest
@@ -45,12 +45,12 @@ check_not_identity <- function(d, group, call) {
 
 #' @exportS3Method
 engine_moments.engine_rotated <- function(engine, theta) {
-  check_core(rotated_evaluate(engine$data, theta^2, FALSE, FALSE))[c("logdet", "S")]
+  check_core(cpp_rotated_evaluate(engine$data, theta^2, FALSE, FALSE))[c("logdet", "S")]
 }
 
 #' @exportS3Method
 engine_optimise.engine_rotated <- function(engine, REML, control, start = NULL) {
-  fit <- check_core(rotated_optimise(engine$data, REML, FALSE))
+  fit <- check_core(cpp_rotated_optimise(engine$data, REML, FALSE))
   theta <- sqrt(fit$tau)
   list(theta = theta, converged = TRUE, singular = fit$bound < 0,
        gradient = 2 * theta * fit$first,
@@ -91,7 +91,7 @@ null_model <- function(fit) {
   engine <- fit$engine
   p <- engine$work$p
   data <- engine$data
-  optimum <- function(REML) check_core(rotated_optimise(data, REML, !REML))$tau
+  optimum <- function(REML) check_core(cpp_rotated_optimise(data, REML, !REML))$tau
   list(ids = engine$levels, U = engine$U, d = data$d, scale = engine$scale,
        X = data$Xy[, seq_len(p), drop = FALSE], y = data$Xy[, p + 1L],
        within = data$within, n = data$n, p = p, intercept = data$intercept,

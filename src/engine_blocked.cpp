@@ -7,7 +7,7 @@ using glue::map;
 
 namespace {
 
-// The list that blocked_crossproducts() returned.
+// The list that cpp_blocked_crossproducts() returned.
 BlockedData as_blocked(const Rcpp::List& x) {
   BlockedData data;
   data.A = map(Rcpp::as<Rcpp::NumericMatrix>(x["A"]));
@@ -33,7 +33,7 @@ Rcpp::List wrap_evaluation(const BlockedEvaluation& e) {
 }  // namespace
 
 // [[Rcpp::export]]
-Rcpp::List blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy,
+Rcpp::List cpp_blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy,
                                  Rcpp::IntegerVector level, int q, Rcpp::IntegerVector row,
                                  Rcpp::IntegerVector col) {
   return glue::guarded([&] {
@@ -47,13 +47,13 @@ Rcpp::List blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy,
 }
 
 // [[Rcpp::export]]
-Rcpp::List blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool reml) {
+Rcpp::List cpp_blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool reml) {
   return glue::guarded(
       [&] { return wrap_evaluation(blocked_criterion(as_blocked(data), map(theta), reml)); });
 }
 
 // [[Rcpp::export]]
-Rcpp::List blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations,
+Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations,
                             Rcpp::NumericMatrix starts) {
   return glue::guarded([&] {
     std::vector<Vector> from;
@@ -69,7 +69,7 @@ Rcpp::List blocked_optimise(Rcpp::List data, bool reml, double tolerance, int ma
 }
 
 // [[Rcpp::export]]
-Rcpp::List blocked_ranef(Rcpp::List data, Rcpp::NumericVector theta) {
+Rcpp::List cpp_blocked_ranef(Rcpp::List data, Rcpp::NumericVector theta) {
   return glue::guarded([&] {
     const BlockedEffects effects = blocked_effects(as_blocked(data), map(theta));
     return Rcpp::List::create(

@@ -29,7 +29,7 @@ Rcpp::List wrap_point(const Point& point) {
 }  // namespace
 
 // [[Rcpp::export]]
-Rcpp::List rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred) {
+Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred) {
   return glue::guarded([&] {
     const RotatedData rotated = as_rotated(data, centred);
     Rcpp::List out = wrap_point(rotated_criterion(rotated, reml, tau));
@@ -41,7 +41,7 @@ Rcpp::List rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred
 }
 
 // [[Rcpp::export]]
-Rcpp::List rotated_optimise(Rcpp::List data, bool reml, bool centred) {
+Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
   return glue::guarded([&] {
     const IntervalMinimum fit = fit_rotated(as_rotated(data, centred), reml);
     Rcpp::List out = wrap_point(fit.at);

@@ -5,7 +5,7 @@ using namespace kinlmm;
 
 // Eigenvalues (increasing) and eigenvectors of a symmetric matrix, lower triangle read.
 // [[Rcpp::export]]
-Rcpp::List symmetric_eigen(Rcpp::NumericMatrix K) {
+Rcpp::List cpp_symmetric_eigen(Rcpp::NumericMatrix K) {
   return glue::guarded([&] {
     Rcpp::NumericMatrix U = Rcpp::clone(K);
     Eigen::Map<Matrix> vectors(U.begin(), U.nrow(), U.ncol());

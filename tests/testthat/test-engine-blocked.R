@@ -28,7 +28,7 @@ test_that("the criterion at fixed theta is the dense formula's", {
 
 test_that("gradient and Hessian are those of central differences", {
   fit <- lmmfit(y ~ x + (x | g), sleep_like, weights = w)
-  evaluate <- function(theta, REML) check_core(blocked_evaluate(fit$engine$data, theta, REML))
+  evaluate <- function(theta, REML) check_core(cpp_blocked_evaluate(fit$engine$data, theta, REML))
   for (theta in list(c(0.7, 0.4, 0.9), c(1.5, -0.2, 0.1), c(0.3, 0.3, 0))) {
     for (REML in c(TRUE, FALSE)) {
       at <- evaluate(theta, REML)

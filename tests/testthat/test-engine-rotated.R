@@ -48,7 +48,7 @@ test_that("derivatives in the variance ratio are those of central differences", 
   data <- fit$engine$data
   for (REML in c(TRUE, FALSE)) {
     for (centred in c(TRUE, FALSE)) {
-      value <- function(tau, what) rotated_evaluate(data, tau, REML, centred)[[what]]
+      value <- function(tau, what) cpp_rotated_evaluate(data, tau, REML, centred)[[what]]
       for (tau in c(0.05, 1, 20)) {
         expect_equal(value(tau, "first"),
                      numeric_gradient(function(t) value(t, "objective"), tau),
