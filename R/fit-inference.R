@@ -41,7 +41,8 @@ anova.lmmfit <- function(object, ..., refit = TRUE, model.names = NULL) {
   value <- vapply(likelihoods, as.numeric, numeric(1))
   df <- c(NA, diff(sort(npar)))
   chisq <- c(NA, 2 * pmax(0, diff(value)))
-  p <- ifelse_na(df, stats::pchisq(chisq, df, lower.tail = FALSE))
+  p <- stats::pchisq(chisq, df, lower.tail = FALSE)
+  p[df == 0] <- NA
   table <- data.frame(
     npar = sort(npar), AIC = vapply(likelihoods, stats::AIC, 0),
     BIC = vapply(likelihoods, stats::BIC, 0), logLik = value, deviance = -2 * value,
@@ -52,12 +53,6 @@ anova.lmmfit <- function(object, ..., refit = TRUE, model.names = NULL) {
   structure(table, class = c("anova", "data.frame"),
             heading = c(paste0("Data: ", deparse1(object$call$data)), "Models:",
                         paste0(labels, ": ", formulas)))
-}
-
-# No p-value where there is no degree of freedom.
-ifelse_na <- function(df, p) {
-  p[is.na(df) | df == 0] <- NA
-  p
 }
 
 check_comparable <- function(models, call) {
@@ -148,8 +143,9 @@ parameter_names <- function(object, signames) {
   varcor <- lapply(names(object$random), function(label) {
     columns <- object$random[[label]]$columns
     at <- lower_pairs(length(columns))
-    ifelse(at$row == at$col, paste0("sd_", columns[at$row], "|", label),
-           paste0("cor_", columns[at$row], ".", columns[at$col], "|", label))
+    names <- paste0("cor_", columns[at$row], ".", columns[at$col], "|", label)
+    sd <- at$row == at$col
+    replace(names, sd, paste0("sd_", columns[at$row[sd]], "|", label))
   })
   speaking <- unlist(varcor)
   short <- sprintf(".sig%02d", seq_along(speaking))
@@ -172,9 +168,9 @@ match_parameters <- function(parm, labels, call) {
 
 variance_vector <- function(fit) {
   parts <- lapply(VarCorr(fit), function(covariance) {
-    at <- lower_pairs(nrow(covariance))
-    ifelse(at$row == at$col, attr(covariance, "stddev")[at$row],
-           attr(covariance, "correlation")[cbind(at$row, at$col)])
+    values <- attr(covariance, "correlation")
+    diag(values) <- attr(covariance, "stddev")
+    values[lower.tri(values, diag = TRUE)]
   })
   c(unlist(parts, use.names = FALSE), fit$sigma)
 }
@@ -200,10 +196,7 @@ variance_theta <- function(fit, v) {
 
 profile_variance <- function(fit, index, level) {
   v <- variance_vector(fit)
-  is_sd <- c(unlist(lapply(fit$random, function(term) {
-    at <- lower_pairs(length(term$columns))
-    at$row == at$col
-  })), TRUE)
+  is_sd <- c(theta_diagonal(fit$random), TRUE)
   n <- fit$engine$work$n
   criterion <- function(v) {
     theta <- variance_theta(fit, v)
@@ -212,11 +205,10 @@ profile_variance <- function(fit, index, level) {
     sigma2 <- v[[length(v)]]^2
     at$logdet - fit$engine$work$logweights + n * log(2 * pi * sigma2) + at$s / sigma2
   }
-  floor <- 1e-6 * fit$sigma
-  lower <- ifelse(is_sd, 0, -1 + 1e-8)
-  lower[length(v)] <- floor
-  upper <- ifelse(is_sd, Inf, 1 - 1e-8)
-  scale <- ifelse(is_sd, pmax(abs(v), fit$sigma * 0.1), 0.3)
+  lower <- replace(rep(0, length(v)), !is_sd, -1 + 1e-8)
+  lower[length(v)] <- 1e-6 * fit$sigma
+  upper <- replace(rep(Inf, length(v)), !is_sd, 1 - 1e-8)
+  scale <- replace(pmax(abs(v), fit$sigma * 0.1), !is_sd, 0.3)
   profiled <- function(x, from) {
     full <- from
     full[index] <- x
@@ -236,10 +228,7 @@ profile_variance <- function(fit, index, level) {
 
 profile_fixed <- function(fit, index, level) {
   n <- fit$engine$work$n
-  diagonal <- unlist(lapply(fit$random, function(term) {
-    at <- lower_pairs(length(term$columns))
-    at$row == at$col
-  }), use.names = FALSE)
+  lower <- replace(rep(-Inf, length(fit$theta)), theta_diagonal(fit$random), 0)
   # fixing one effect at b adds its squared distance to the sum of squares
   criterion <- function(theta, b) {
     at <- engine_fixed(fit$engine, theta)
@@ -247,7 +236,7 @@ profile_fixed <- function(fit, index, level) {
     at$logdet - fit$engine$work$logweights + n * (1 + log(2 * pi * s / n))
   }
   profiled <- function(b, from) {
-    best <- stats::nlminb(from, criterion, b = b, lower = ifelse(diagonal, 0, -Inf),
+    best <- stats::nlminb(from, criterion, b = b, lower = lower,
                           control = list(rel.tol = 1e-12, x.tol = 1e-10))
     list(value = best$objective, from = best$par)
   }

@@ -62,6 +62,14 @@ lower_pairs <- function(k) {
   list(row = at[, 1L], col = at[, 2L])
 }
 
+# Which elements of theta are on the diagonal of their factor.
+theta_diagonal <- function(random) {
+  unlist(lapply(random, function(term) {
+    at <- lower_pairs(length(term$columns))
+    at$row == at$col
+  }), use.names = FALSE)
+}
+
 # The factor T of each term, relative to sigma.
 term_factors <- function(random, theta) {
   sizes <- vapply(random, function(term) length(term$columns), integer(1))

@@ -1,5 +1,4 @@
 #include "core/blocked.h"
-
 #include "glue.h"
 
 using namespace kinlmm;
@@ -34,27 +33,29 @@ Rcpp::List wrap_evaluation(const BlockedEvaluation& e) {
 
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy,
-                                 Rcpp::IntegerVector level, int q, Rcpp::IntegerVector row,
-                                 Rcpp::IntegerVector col) {
+                                     Rcpp::IntegerVector level, int q,
+                                     Rcpp::IntegerVector row, Rcpp::IntegerVector col) {
   return glue::guarded([&] {
     const BlockedData data =
         blocked_data(map(Z), map(Xy), Rcpp::as<std::vector<int>>(level), q);
-    return Rcpp::List::create(
-        Rcpp::_["A"] = glue::wrap_matrix(data.A), Rcpp::_["B"] = glue::wrap_matrix(data.B),
-        Rcpp::_["C"] = glue::wrap_matrix(data.C), Rcpp::_["row"] = row, Rcpp::_["col"] = col,
-        Rcpp::_["n"] = static_cast<double>(data.n));
+    return Rcpp::List::create(Rcpp::_["A"] = glue::wrap_matrix(data.A),
+                              Rcpp::_["B"] = glue::wrap_matrix(data.B),
+                              Rcpp::_["C"] = glue::wrap_matrix(data.C),
+                              Rcpp::_["row"] = row, Rcpp::_["col"] = col,
+                              Rcpp::_["n"] = static_cast<double>(data.n));
   });
 }
 
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool reml) {
-  return glue::guarded(
-      [&] { return wrap_evaluation(blocked_criterion(as_blocked(data), map(theta), reml)); });
+  return glue::guarded([&] {
+    return wrap_evaluation(blocked_criterion(as_blocked(data), map(theta), reml));
+  });
 }
 
 // [[Rcpp::export]]
-Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations,
-                            Rcpp::NumericMatrix starts) {
+Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
+                                int max_iterations, Rcpp::NumericMatrix starts) {
   return glue::guarded([&] {
     std::vector<Vector> from;
     for (Index i = 0; i < starts.ncol(); ++i) from.push_back(map(starts).col(i));

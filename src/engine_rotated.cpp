@@ -1,5 +1,4 @@
 #include "core/rotated.h"
-
 #include "glue.h"
 
 using namespace kinlmm;

@@ -200,9 +200,9 @@ BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRe
 
 namespace {
 
-// The columns of T that the pattern leaves free at or below their diagonal form blocks, one
-// per term; a block that is rank deficient is factored again so that its zero columns are
-// exactly those whose own diagonal is free to grow.
+// The columns of T that the pattern leaves free at or below their diagonal form blocks,
+// one per term; a block that is rank deficient is factored again so that its zero columns
+// are exactly those whose own diagonal is free to grow.
 struct Canonical {
   Vector theta;
   bool singular = false;
@@ -222,7 +222,8 @@ Canonical canonical_theta(const BlockedData& data, const ConstVectorRef& theta,
     pivot = std::sqrt(pivot);
     factor(c, c) = pivot;
     for (Index r = c + 1; r < data.k; ++r) {
-      factor(r, c) = (psi(r, c) - factor.row(r).head(c).dot(factor.row(c).head(c))) / pivot;
+      factor(r, c) =
+          (psi(r, c) - factor.row(r).head(c).dot(factor.row(c).head(c))) / pivot;
     }
   }
   out.theta.resize(theta.size());
@@ -233,10 +234,11 @@ Canonical canonical_theta(const BlockedData& data, const ConstVectorRef& theta,
   return out;
 }
 
-// Negative curvature of the criterion out of the null space of Psi, within the pattern: the
-// KKT condition of Psi >= 0. Returns true, and a theta that leaves, when it is violated.
-bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at, const Vector& theta,
-                     Vector& escaped) {
+// Negative curvature of the criterion out of the null space of Psi, within the pattern:
+// the KKT condition of Psi >= 0. Returns true, and a theta that leaves, when it is
+// violated.
+bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at,
+                     const Vector& theta, Vector& escaped) {
   const Matrix T = blocked_factor(data, theta);
   Matrix pattern = Matrix::Zero(data.k, data.k);
   for (std::size_t i = 0; i < data.row.size(); ++i) {
@@ -251,7 +253,8 @@ bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at, const
   const Matrix N = eigen.eigenvectors().leftCols(nullity);
   const Matrix G = at.psi_gradient.cwiseProduct(pattern);
   const Eigen::SelfAdjointEigenSolver<Matrix> reduced(N.transpose() * G * N);
-  if (reduced.eigenvalues()(0) >= -1e-7 * std::max(1.0, G.cwiseAbs().maxCoeff())) return false;
+  if (reduced.eigenvalues()(0) >= -1e-7 * std::max(1.0, G.cwiseAbs().maxCoeff()))
+    return false;
   const Vector v = N * reduced.eigenvectors().col(0);
   const Matrix grown = (psi + 1e-2 * v * v.transpose()).cwiseProduct(pattern);
   const Matrix factor =
@@ -293,15 +296,15 @@ BlockedFit fit_scalar(const BlockedData& data, bool reml) {
   return fit;
 }
 
-BlockedFit fit_from(const BlockedData& data, bool reml, double tolerance, int max_iterations,
-                    const Vector& start) {
+BlockedFit fit_from(const BlockedData& data, bool reml, double tolerance,
+                    int max_iterations, const Vector& start) {
   auto f = [&](const Vector& theta) { return blocked_criterion(data, theta, reml); };
   BlockedFit fit;
   Vector theta = start;
   for (int round = 0; round < 20; ++round) {
     const NewtonResult newton =
-        minimise_newton([&](const Vector& x) -> Evaluation { return f(x); }, theta, tolerance,
-                        max_iterations);
+        minimise_newton([&](const Vector& x) -> Evaluation { return f(x); }, theta,
+                        tolerance, max_iterations);
     fit.iterations += newton.iterations;
     fit.evaluations += newton.evaluations + 2;
     fit.converged = newton.converged;

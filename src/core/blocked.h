@@ -2,27 +2,27 @@
 //
 //   y ~ N(X beta, sigma2 H),  H = I + Z (I_q x Psi) Z',  Psi = T T' (k x k)
 //
-// T is lower triangular with a free pattern (a block per term, diagonal for `||`), and theta
-// holds its free elements. Only the cross-products within each level are needed, so that no
-// evaluation depends on the number of records.
+// T is lower triangular with a free pattern (a block per term, diagonal for `||`), and
+// theta holds its free elements. Only the cross-products within each level are needed, so
+// that no evaluation depends on the number of records.
 #pragma once
 
 #include <vector>
 
-#include "core/newton.h"
 #include "core/criterion.h"
+#include "core/newton.h"
 #include "core/types.h"
 
 namespace kinlmm {
 
 struct BlockedData {
-  Index n = 0;  // records
-  Index p = 0;  // fixed effects
-  Index k = 0;  // random effects per level
-  Index q = 0;  // levels
-  Matrix A;     // k x kq, Z_j'Z_j side by side
-  Matrix B;     // k x (p+1)q, Z_j'[X y] side by side
-  Matrix C;     // (p+1) x (p+1), [X y]'[X y]
+  Index n = 0;                // records
+  Index p = 0;                // fixed effects
+  Index k = 0;                // random effects per level
+  Index q = 0;                // levels
+  Matrix A;                   // k x kq, Z_j'Z_j side by side
+  Matrix B;                   // k x (p+1)q, Z_j'[X y] side by side
+  Matrix C;                   // (p+1) x (p+1), [X y]'[X y]
   std::vector<int> row, col;  // of T, 0-based, for each element of theta; row >= col
 
   auto A_of(Index j) const { return A.middleCols(j * k, k); }
@@ -37,8 +37,9 @@ BlockedData blocked_data(const ConstMatrixRef& Z, const ConstMatrixRef& Xy,
 // T (k x k) of theta.
 Matrix blocked_factor(const BlockedData& data, const ConstVectorRef& theta);
 
-// The criterion (see criterion.h) at theta, its gradient and its exact Hessian in theta, and
-// the gradient G in Psi (symmetric; d criterion = <G, dPsi>), which decides at the boundary.
+// The criterion (see criterion.h) at theta, its gradient and its exact Hessian in theta,
+// and the gradient G in Psi (symmetric; d criterion = <G, dPsi>), which decides at the
+// boundary.
 struct BlockedEvaluation : Evaluation {
   Matrix psi_gradient;  // k x k
   double logdet = 0;    // log|H|

@@ -40,8 +40,7 @@ Point profiled_criterion(const Moments& m, Index n, bool reml, double tau) {
   c(p) = 1;
   const Vector S1c = m.S1 * c;
   const double s1 = c.dot(S1c);
-  const double s2 =
-      c.dot(m.S2 * c) - 2 * S1c.head(p).dot(fixed.unscaled * S1c.head(p));
+  const double s2 = c.dot(m.S2 * c) - 2 * S1c.head(p).dot(fixed.unscaled * S1c.head(p));
   out.value = m.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof));
   out.first = m.logdet1 + dof * s1 / fixed.s;
   out.second = m.logdet2 + dof * (s2 / fixed.s - (s1 / fixed.s) * (s1 / fixed.s));
@@ -49,8 +48,8 @@ Point profiled_criterion(const Moments& m, Index n, bool reml, double tau) {
     const Matrix QS1 = fixed.unscaled * m.S1.topLeftCorner(p, p);
     out.value += fixed.logdet;
     out.first += QS1.trace();
-    out.second += (fixed.unscaled * m.S2.topLeftCorner(p, p)).trace() -
-                  (QS1 * QS1).trace();
+    out.second +=
+        (fixed.unscaled * m.S2.topLeftCorner(p, p)).trace() - (QS1 * QS1).trace();
   }
   return out;
 }

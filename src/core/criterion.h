@@ -14,7 +14,7 @@ namespace kinlmm {
 // Moments at tau, and their first and second derivatives in tau.
 struct Moments {
   double logdet = 0, logdet1 = 0, logdet2 = 0;  // log|H|
-  Matrix S, S1, S2;  // (p+1) x (p+1), [X y]'H^-1[X y]
+  Matrix S, S1, S2;                             // (p+1) x (p+1), [X y]'H^-1[X y]
 };
 
 // The criterion and its derivatives in tau. Point::x is tau. A criterion that is not

@@ -9,7 +9,8 @@ namespace kinlmm {
 
 namespace {
 
-// Newton on the derivative inside [lo, hi], where it is negative at lo and positive at hi.
+// Newton on the derivative inside [lo, hi], where it is negative at lo and positive at
+// hi.
 Point refine(const std::function<Point(double)>& f, Point lo, Point hi, int& evaluations,
              int& iterations) {
   Point best = lo.value < hi.value ? lo : hi;
@@ -69,10 +70,13 @@ IntervalMinimum minimise_on_interval(const std::function<Point(double)>& f,
 namespace {
 
 // Minimises g'p + p'Hp/2 over |p| <= radius, H = V diag(h) V'.
-Vector trust_region_step(const Vector& g, const Vector& h, const Matrix& V, double radius) {
+Vector trust_region_step(const Vector& g, const Vector& h, const Matrix& V,
+                         double radius) {
   const Vector slope = V.transpose() * g;
   const double lowest = h.minCoeff();
-  auto step = [&](double mu) { return Vector(-slope.cwiseQuotient((h.array() + mu).matrix())); };
+  auto step = [&](double mu) {
+    return Vector(-slope.cwiseQuotient((h.array() + mu).matrix()));
+  };
   if (lowest > 0) {
     const Vector newton = step(0);
     if (newton.norm() <= radius) return V * newton;
@@ -111,7 +115,8 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(result.at.hessian);
     const Vector& h = eigen.eigenvalues();
     const double size = result.at.gradient.cwiseAbs().maxCoeff();
-    const bool curved_down = h.minCoeff() < -1e-8 * std::max(1.0, h.cwiseAbs().maxCoeff());
+    const bool curved_down =
+        h.minCoeff() < -1e-8 * std::max(1.0, h.cwiseAbs().maxCoeff());
     if (size < tolerance && !curved_down) {
       result.converged = true;
       break;

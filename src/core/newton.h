@@ -16,11 +16,12 @@ struct Point {
   double second = 0;
 };
 
-// All of [0, upper] for a function that may have several minima: the function is evaluated
-// at 0, at the increasing `grid` (positive) and at its last element, the upper bound; every
-// minimum that a change of sign of the derivative brackets is refined by Newton steps kept
-// inside the bracket, and the best of them and of the two bounds is returned. A bound is a
-// minimum when the derivative says so, not because a search ended near it.
+// All of [0, upper] for a function that may have several minima: the function is
+// evaluated at 0, at the increasing `grid` (positive) and at its last element, the upper
+// bound; every minimum that a change of sign of the derivative brackets is refined by
+// Newton steps kept inside the bracket, and the best of them and of the two bounds is
+// returned. A bound is a minimum when the derivative says so, not because a search ended
+// near it.
 struct IntervalMinimum {
   Point at;
   int evaluations = 0;
