@@ -574,3 +574,38 @@ abort_no_heritability <- function(terms, call) {
 }
 
 # Scan ----
+
+# found: what the fit is.
+abort_scan_model <- function(found, call) {
+  abort_kinlmm(c(
+    "{.arg fit} must be a model from {.fn lmmfit} with one kinship term and no other
+     random term.",
+    "x" = "It is {found}."
+  ), "scan_model", call = call)
+}
+
+# missing: ids of the fit, of which there are n, that `have` lacks.
+abort_scan_ids <- function(missing, n, have, call) {
+  hint <- if (length(missing) == n) {
+    "{.arg geno} holds {count(length(have))} individuals, such as {some_of(have, 1L)}."
+  } else {
+    "To test the others, fit the model without these: see {.arg subset} of {.fn lmmfit}."
+  }
+  abort_kinlmm(c(
+    "Every individual of {.arg fit} must have genotypes in {.arg geno}.",
+    "x" = "{count(length(missing))} of {count(n)} have none: {some_of(missing)}.",
+    "i" = hint
+  ), "scan_ids", missing = missing, call = call)
+}
+
+abort_scan_empty <- function(call) {
+  abort_kinlmm("{.arg x} must hold at least one marker that was tested.", "scan_empty",
+               call = call)
+}
+
+# why: a sentence.
+abort_scan_write <- function(path, why, call = rlang::caller_env(),
+                             .envir = parent.frame()) {
+  abort_kinlmm(c("Can't write {.file {path}}.", "x" = why), "scan_write", "file",
+               path = path, call = call, .envir = .envir)
+}

@@ -6,8 +6,8 @@
 #'
 #' Columns may be separated by tabs, spaces or both; empty lines and Windows line ends do
 #' no harm. Every line must have six columns; a `.fam` may have further phenotypes, which
-#' are not read. SNP ids may be repeated, although SNPs that share an id cannot be taken by
-#' it; sample ids may not.
+#' are not read. SNP ids may be repeated, although SNPs that share an id cannot be taken
+#' by it; sample ids may not.
 #'
 #' Samples are known by their individual id. Where families share individual ids, all
 #' samples are known by `FID:IID` instead, and a message says so.
@@ -15,8 +15,8 @@
 #' @param prefix A string: the path that the three files have in common, or that of the
 #'   `.bed`.
 #'
-#' @return An object of class `c("bed", "genotypes")`, see [genotypes] for what can be done
-#'   with it. A list with
+#' @return An object of class `c("bed", "genotypes")`, see [genotypes] for what can be
+#'   done with it. A list with
 #'   * `path`: the absolute path of the `.bed`,
 #'   * `samples`: a data frame with a row per sample and columns `id`, `fid`, `iid`,
 #'     `father`, `mother`, `sex` (1 male, 2 female, 0 unknown) and `pheno` (numbers, with

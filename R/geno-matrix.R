@@ -11,7 +11,7 @@ genotype_matrix <- function(x, arg, call) {
   none <- rep(NA_character_, ncol(x))
   map <- data.frame(chr = none, snp = as.character(colnames(x)), cm = as.numeric(none),
                     pos = as.integer(none), a1 = none, a2 = none)
-  new_genotypes("genotype_matrix", samples, map, data = unname(x))
+  new_genotypes("genotype_matrix", samples, map, data = x)
 }
 
 check_genotype_names <- function(x, arg, call) {

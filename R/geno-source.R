@@ -1,9 +1,9 @@
 #' Genotypes
 #'
-#' What [read_bed()] returns, and what [grm()] and [gwas()] take: a table of samples, a map
-#' of SNPs, and the place of the genotypes. It is subset like a matrix, which reads nothing;
-#' `as.matrix()` reads. A numeric matrix with sample ids as row names and SNP ids as column
-#' names is taken wherever such an object is.
+#' What [read_bed()] returns, and what [grm()] and [gwas()] take: a table of samples, a
+#' map of SNPs, and the place of the genotypes. It is subset like a matrix, which reads
+#' nothing; `as.matrix()` reads. A numeric matrix with sample ids as row names and SNP ids
+#' as column names is taken wherever such an object is.
 #'
 #' @param x An object of class `genotypes`.
 #' @param i,j Samples and SNPs to keep: ids, numbers (negative ones leave out), or logical
@@ -15,8 +15,8 @@
 #' @return
 #' `x[i, j]`: an object of the class of `x`.
 #'
-#' `as.matrix(x)`: a numeric matrix of samples x SNPs with their ids as dimnames: copies of
-#' allele A1 (0, 1 or 2), `NA` where missing. It takes 8 bytes a genotype.
+#' `as.matrix(x)`: a numeric matrix of samples x SNPs with their ids as dimnames: copies
+#' of allele A1 (0, 1 or 2), `NA` where missing. It takes 8 bytes a genotype.
 #'
 #' `dim(x)` and `dimnames(x)`: those of that matrix. `print(x)`: `x`, invisibly.
 #'

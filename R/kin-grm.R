@@ -8,10 +8,11 @@
 #' its mean and, for `"standardized"`, divided by its standard deviation in the sample
 #' (divisor n, after the replacement). These are the matrices of `gemma -gk 1` and
 #' `gemma -gk 2`, up to the choice of SNPs: frequencies and filters here are those of all
-#' samples in `geno`. A `geno` that is subset first therefore gives another K than K subset
-#' afterwards.
+#' samples in `geno`. A `geno` that is subset first therefore gives another K than K
+#' subset afterwards.
 #'
-#' All chromosomes are used alike. To leave some out, subset: `geno[, geno$map$chr != "X"]`.
+#' All chromosomes are used alike. To leave one out, subset:
+#' `geno[, geno$map$chr != "X"]`.
 #'
 #' @param geno Genotypes from [read_bed()], or a numeric matrix of samples x SNPs (sample
 #'   ids as row names, SNP ids as column names, values from 0 to 2, `NA` if missing).
@@ -67,10 +68,11 @@ grm <- function(geno, method = c("centered", "standardized"), maf = 0.01,
 }
 
 # block: markers held at a time; few enough to be interrupted soon, and enough for BLAS.
-compute_grm <- function(geno, method, maf, missing, block = 512L, call) {
+compute_grm <- function(geno, method, maf, missing, block = 256L, call) {
   threads <- n_threads(call)
   result <- with_progress("Relationship matrix", ncol(geno), function(tick) {
-    cpp_grm(core_source(geno), method == "standardized", maf, missing, block, threads, tick)
+    cpp_grm(core_source(geno), method == "standardized", maf, missing, block, threads,
+            tick)
   })
   check_core(result, bed_errors(geno$n_file, geno$m_file, call), call)
 }

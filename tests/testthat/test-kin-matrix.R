@@ -1,14 +1,17 @@
 caught <- function(expr) tryCatch(expr, kinlmm_error = identity)
 
 ids <- paste0("id", 1:6)
-K <- crossprod(matrix(sin(1:36), 6)) |> structure(dimnames = list(ids, ids))
-check <- function(K, levels = ids) check_kinship(K, levels, "animal", "kinship$animal", NULL)
+K <- crossprod(matrix(sin(1:36), 6))
+dimnames(K) <- list(ids, ids)
+check <- function(K, levels = ids) {
+  check_kinship(K, levels, "animal", "kinship$animal", NULL)
+}
 
 test_that("a good matrix is returned as it is, whatever the levels' order", {
   expect_identical(check(K), K)
   expect_identical(check(K, factor(c("id3", "id1", "id3"))), K)
-  expect_identical(check(diag(6L) |> structure(dimnames = list(ids, ids))), diag(6) |>
-    structure(dimnames = list(ids, ids)))
+  identity <- matrix(as.integer(diag(6)), 6, dimnames = list(ids, ids))
+  expect_identical(check(identity), identity + 0)
 })
 
 test_that("matrices of the Matrix package become base matrices", {
@@ -57,7 +60,7 @@ test_that("ids are required, the same on both sides, and unique", {
 })
 
 test_that("what is no finite square matrix is refused", {
-  expect_error(check(as.data.frame(K)), "data frame of 6 x 6", class = "kinlmm_error_argument")
+  expect_error(check(as.data.frame(K)), "a data frame", class = "kinlmm_error_argument")
   expect_error(check(K[1:3, ]), "a square matrix", class = "kinlmm_error_argument")
   expect_error(check(NULL), "NULL", class = "kinlmm_error_argument")
   broken <- K

@@ -1,6 +1,10 @@
 test_that("with_progress() returns the result of the work and is silent by default", {
+  # longer than the two seconds after which cli would show a bar
   expect_silent(out <- with_progress("Work", 3, function(tick) {
-    for (i in 1:3) tick(i, 3)
+    for (i in 1:3) {
+      tick(i, 3)
+      Sys.sleep(0.8)
+    }
     "done"
   }))
   expect_identical(out, "done")
@@ -9,9 +13,8 @@ test_that("with_progress() returns the result of the work and is silent by defau
 test_that("with_progress() shows a bar if asked to", {
   withr::local_options(cli.progress_show_after = 0, cli.progress_clear = FALSE,
                        cli.dynamic = FALSE, cli.progress_handlers_only = "cli")
-  shown <- utils::capture.output(type = "message", with_progress("Work", 3, function(tick) {
-    for (i in 1:3) tick(i, 3)
-  }))
+  work <- function(tick) for (i in 1:3) tick(i, 3)
+  shown <- utils::capture.output(with_progress("Work", 3, work), type = "message")
   expect_match(paste(shown, collapse = "\n"), "Work")
 })
 
@@ -26,5 +29,8 @@ test_that("long work calls back between blocks", {
   cpp_grm(core_source(as_genotypes(G)), FALSE, 0, 1, 12L, 1L, tick)
   expect_identical(seen, cbind(c(12, 24, 30), 30))
   fail <- function(done, total) stop("enough")
-  expect_error(cpp_grm(core_source(as_genotypes(G)), FALSE, 0, 1, 12L, 1L, fail), "enough")
+  expect_error(
+    cpp_grm(core_source(as_genotypes(G)), FALSE, 0, 1, 12L, 1L, fail),
+    "enough"
+  )
 })

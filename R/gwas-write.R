@@ -1,0 +1,35 @@
+#' Write a scan to a file
+#'
+#' Writes a tab-separated table with a header line, every marker a row, missing values
+#' as `NA`. The table is written to a temporary file in the same folder that is renamed
+#' when it is complete, so that nothing half-written is ever found under `path`; a file
+#' that is there already is replaced.
+#'
+#' @param x A `"gwas"` from [gwas()].
+#' @param path A string: the file. Compressed by gzip if it ends in `.gz`.
+#' @return `path`, invisibly.
+#' @section Errors: `kinlmm_error_scan_write` (a `kinlmm_error_file`) if the folder does
+#'   not exist or the file cannot be written; `kinlmm_error_argument`.
+#' @seealso [gwas()].
+#' @examples
+#' geno <- read_bed(system.file("extdata", "mouse", package = "kinlmm"))
+#' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
+#' fit <- lmmfit(cd8 ~ 1 + (1 | id), pheno, kinship = list(id = grm(geno)))
+#' path <- write_gwas(gwas(fit, geno), tempfile(fileext = ".tsv.gz"))
+#' @export
+write_gwas <- function(x, path) {
+  check_gwas(x)
+  check_string(path)
+  folder <- dirname(path)
+  if (!dir.exists(folder)) abort_scan_write(path, "Folder {.file {folder}} does not exist.")
+  part <- tempfile("gwas-", folder)
+  on.exit(unlink(part))
+  written <- tryCatch({
+    data.table::fwrite(as.data.frame(x), part, sep = "\t", na = "NA", quote = FALSE,
+                       compress = if (endsWith(path, ".gz")) "gzip" else "none",
+                       showProgress = FALSE)
+    file.rename(part, path)
+  }, error = conditionMessage, warning = conditionMessage)
+  if (!isTRUE(written)) abort_scan_write(path, "{written}")
+  invisible(path)
+}

@@ -1,0 +1,400 @@
+#include "core/scan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/lapack.h"
+#include "core/parallel.h"
+
+namespace kinlmm {
+
+namespace {
+
+// Columns of every matrix product. Blocks are always filled up to them, because the BLAS
+// may sum in another order when a matrix has another shape.
+constexpr Index kBlock = 256;
+constexpr Index kWideBlock = 32;
+
+// A marker is collinear when X leaves less than this share of its sum of squares (about
+// its mean, if there is an intercept). Two markers that differ in one of 1e8 genotypes
+// are above, rounding errors and covariates written with four decimals below.
+constexpr double kCollinear = 1e-8;
+
+class Stopwatch {
+ public:
+  // Seconds since the last call or the construction.
+  double lap() {
+    const auto now = std::chrono::steady_clock::now();
+    const double seconds = std::chrono::duration<double>(now - last_).count();
+    last_ = now;
+    return seconds;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
+
+struct Optimum {
+  Index panel = 0;  // among those searched
+  double x = 0;     // within the panel
+  double value = std::numeric_limits<double>::infinity();
+};
+
+// Best of the minima of `count` adjacent panels, each with chebyshev.size() values in f.
+Optimum search(const Chebyshev& chebyshev, const double* f, Index count) {
+  Optimum best;
+  for (Index i = 0; i < count; ++i) {
+    const ChebyshevMinimum m = chebyshev.minimise(f + i * chebyshev.size());
+    if (m.value < best.value) best = {i, m.x, m.value};
+  }
+  return best;
+}
+
+// Which values of lambda every marker is computed at, in this order: 0, the null's ML
+// optimum, then either the null's REML optimum alone or the main panels and the coarse
+// nodes, one in the middle of every other panel and one at each end of the range.
+class Plan {
+ public:
+  static constexpr Index kZero = 0, kNullMl = 1, kNullReml = 2, kMain = 2;
+
+  Plan(const NullModel& null, const ScanOptions& options)
+      : chebyshev_(options.nodes),
+        per_marker_(options.per_marker && null.d.maxCoeff() > 0) {
+    lambda_ = {0, null.lambda_ml};
+    if (!per_marker_) {
+      lambda_.push_back(null.lambda_reml);
+      return;
+    }
+    tiling_ = tile_range(null, options.half_width);
+    const Index first = tiling_.main_first, end = first + tiling_.main_count;
+    for (Index i = first; i < end; ++i) add_panel(i, lambda_);
+    for (Index i = first - 1; i >= 0; --i)
+      add_coarse(tiling_.panels[i].lambda(0), below_);
+    if (first > 0) below_.push_back(kZero);
+    const Index count = static_cast<Index>(tiling_.panels.size());
+    for (Index i = end; i < count; ++i) add_coarse(tiling_.panels[i].lambda(0), above_);
+    if (end < count) add_coarse(tiling_.panels.back().lambda(1), above_);
+    for (Index i = 0; i < count; ++i) add_panel(i, wide_lambda_);
+  }
+
+  const Chebyshev& chebyshev() const { return chebyshev_; }
+  bool per_marker() const { return per_marker_; }
+  const std::vector<double>& lambda() const { return lambda_; }
+  // Nodes of all panels.
+  const std::vector<double>& wide_lambda() const { return wide_lambda_; }
+  Index panels() const { return static_cast<Index>(tiling_.panels.size()); }
+  Index main_first() const { return tiling_.main_first; }
+  Index main_count() const { return tiling_.main_count; }
+  double lambda_at(Index panel, double x) const {
+    return tiling_.panels[panel].lambda(x);
+  }
+
+  // Whether the nodes show no better optimum than that of the main panels: it is not at
+  // an edge inside the range, and f rises from it to both ends or at least stays clear of
+  // it.
+  bool is_global(const double* f, const Optimum& best) const {
+    if (!below_.empty() && best.panel == 0 && best.x <= -1) return false;
+    if (!above_.empty() && best.panel == main_count() - 1 && best.x >= 1) return false;
+    return stays_above(f, best.value, below_) && stays_above(f, best.value, above_);
+  }
+
+ private:
+  // f at the nodes, outwards. Where f falls, a minimum is near; a parabola through a node
+  // and its neighbours falls below the node by at most an eighth of the larger step.
+  static bool stays_above(const double* f, double best, const std::vector<Index>& nodes) {
+    double last = best;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+      const double here = f[nodes[i]];
+      const double next = i + 1 < nodes.size() ? f[nodes[i + 1]] : here;
+      const double step = std::max(std::abs(here - last), std::abs(next - here));
+      if (!(here >= last) && !(here - step > best)) return false;
+      last = here;
+    }
+    return true;
+  }
+  void add_panel(Index i, std::vector<double>& to) const {
+    const Vector& x = chebyshev_.nodes();
+    for (Index l = 0; l < x.size(); ++l) to.push_back(tiling_.panels[i].lambda(x[l]));
+  }
+  void add_coarse(double lambda, std::vector<Index>& side) {
+    side.push_back(static_cast<Index>(lambda_.size()));
+    lambda_.push_back(lambda);
+  }
+
+  Chebyshev chebyshev_;
+  bool per_marker_;
+  Tiling tiling_;
+  std::vector<double> lambda_, wide_lambda_;
+  std::vector<Index> below_, above_;  // coarse nodes, outwards from the main panels
+};
+
+class Scanner {
+ public:
+  Scanner(const NullModel& null, GenotypeSource& source, const ScanOptions& options)
+      : null_(null),
+        source_(source),
+        options_(options),
+        df_(null.n - static_cast<double>(null.X.cols()) - 1),
+        plan_(null, options),
+        nodes_(null, plan_.lambda()),
+        wide_nodes_(null, plan_.wide_lambda()),
+        null_ml_(nodes_.base_ml()[Plan::kNullMl]) {
+    const Index q = null.d.size();
+    for (Matrix* m : {&G_, &X_, &X2_}) m->resize(q, kBlock);
+    F_.resize(2 * nodes_.size(), kBlock);
+    spread_.resize(kBlock);
+    widen_reml_.resize(kBlock);
+    widen_ml_.resize(kBlock);
+    set_id_basis();
+    resize_results();
+  }
+
+  ScanResult run(Monitor& monitor) {
+    const Index m = source_.markers();
+    Stopwatch watch;
+    for (Index first = 0; first < m; first += kBlock) {
+      monitor.tick(first, m);
+      watch.lap();
+      load(first, std::min(kBlock, m - first));
+      out_.read_seconds += watch.lap();
+      rotate();
+      out_.rotate_seconds += watch.lap();
+      nodes_.sums(X_, X2_, options_.threads, A_, B_);
+      out_.sums_seconds += watch.lap();
+      parallel_for(count_, options_.threads, [this](Index j) { test(j); });
+      out_.optima_seconds += watch.lap();
+      widen();
+      out_.optima_seconds += watch.lap();
+    }
+    monitor.tick(m, m);
+    return std::move(out_);
+  }
+
+ private:
+  void resize_results() {
+    const std::size_t m = static_cast<std::size_t>(source_.markers());
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    out_.status.assign(m, static_cast<int>(ScanStatus::kTested));
+    out_.observed.assign(m, 0);
+    for (auto* column : {&out_.frequency, &out_.beta, &out_.se, &out_.lambda,
+                         &out_.lambda_ml, &out_.wald, &out_.lrt, &out_.score}) {
+      column->assign(m, nan);
+    }
+  }
+
+  // Orthonormal basis of the covariates that are constant within ids. Projected on what
+  // they leave, a marker has small sums where they would cancel otherwise.
+  void set_id_basis() {
+    const Index p = null_.X.cols();
+    Matrix X(null_.X.rows(), p);
+    Index kept = 0;
+    for (Index k = 0; k < p; ++k) {
+      const double inside = null_.X.col(k).squaredNorm();
+      if (null_.within(k, k) <= 1e-20 * inside) X.col(kept++) = null_.X.col(k);
+    }
+    Eigen::HouseholderQR<Matrix> qr(X.leftCols(kept));
+    Q_ = qr.householderQ() * Matrix::Identity(X.rows(), kept);
+  }
+
+  // Reads a block, notes what cannot be tested, and scales; such columns become zero.
+  void load(Index first, Index count) {
+    first_ = first;
+    count_ = count;
+    source_.read(first, count, G_.leftCols(count));
+    const auto summaries = summarise_and_impute(G_.leftCols(count), options_.threads);
+    parallel_for(kBlock, options_.threads, [&](Index j) {
+      if (j >= count || !usable(summaries[static_cast<std::size_t>(j)], first + j)) {
+        G_.col(j).setZero();
+        return;
+      }
+      G_.col(j).array() *= null_.scale.array();
+      spread_[j] = sum_of_squares(G_.col(j));
+    });
+  }
+
+  bool usable(const MarkerSummary& s, Index marker) {
+    out_.observed[marker] = static_cast<int>(s.observed);
+    const double frequency = s.mean / 2;
+    const double q = static_cast<double>(source_.samples());
+    ScanStatus status = ScanStatus::kTested;
+    if (s.observed == 0) {
+      status = ScanStatus::kNoGenotypes;
+    } else if (q - static_cast<double>(s.observed) > options_.missing * q) {
+      status = ScanStatus::kMissing;
+    } else if (s.monomorphic) {
+      status = ScanStatus::kMonomorphic;
+    } else if (std::min(frequency, 1 - frequency) < options_.maf) {
+      status = ScanStatus::kMaf;
+    }
+    if (s.observed > 0) out_.frequency[marker] = frequency;
+    out_.status[marker] = static_cast<int>(status);
+    return status == ScanStatus::kTested;
+  }
+
+  // Of a scaled marker, about its mean if the model has an intercept.
+  double sum_of_squares(const Eigen::Ref<const Vector>& x) const {
+    if (null_.intercept.size() == 0) return x.squaredNorm();
+    const double mean = null_.scale.dot(x) / null_.scale.squaredNorm();
+    return (x - mean * null_.scale).squaredNorm();
+  }
+
+  void rotate() {
+    lapack::gemm(true, false, 1, null_.U, G_, 0, X_);
+    if (Q_.cols() > 0) {
+      on_Q_.resize(Q_.cols(), kBlock);
+      lapack::gemm(true, false, 1, Q_, X_, 0, on_Q_);
+      lapack::gemm(false, false, -1, Q_, on_Q_, 1, X_);
+    }
+    parallel_for(kBlock, options_.threads,
+                 [this](Index j) { X2_.col(j) = X_.col(j).cwiseAbs2(); });
+  }
+
+  // All tests of marker j of the block, but for an optimum that may be outside of the
+  // main panels: that is noted in widen_reml_, widen_ml_.
+  void test(Index j) {
+    widen_reml_[j] = widen_ml_[j] = false;
+    const Index marker = first_ + j;
+    if (out_.status[marker] != static_cast<int>(ScanStatus::kTested)) return;
+    const double* A = A_.col(j).data();
+    const double* B = B_.col(j).data();
+    if (!(A[Plan::kZero] > kCollinear * spread_[j])) {
+      out_.status[marker] = static_cast<int>(ScanStatus::kCollinear);
+      return;
+    }
+    const double r2 =
+        explained(A[Plan::kNullMl], B[Plan::kNullMl], nodes_.yPy()[Plan::kNullMl]);
+    out_.score[marker] = null_.n * r2;
+    if (!plan_.per_marker()) {
+      set_wald(marker, null_.lambda_reml, A[Plan::kNullReml], B[Plan::kNullReml],
+               nodes_.yPy()[Plan::kNullReml]);
+      set_lrt(marker, null_.lambda_ml, null_ml_ + null_.n * std::log1p(-r2));
+      return;
+    }
+    double* f = F_.col(j).data();
+    reml_profile(nodes_, A, B, df_, f);
+    widen_reml_[j] = !optimise_reml(marker, A, B, f);
+    f += nodes_.size();
+    ml_profile(nodes_, A, B, null_.n, f);
+    widen_ml_[j] = !optimise_ml(marker, f);
+  }
+
+  bool optimise_reml(Index marker, const double* A, const double* B, const double* f) {
+    const Optimum best = search(plan_.chebyshev(), f + Plan::kMain, plan_.main_count());
+    if (!plan_.is_global(f, best)) return false;
+    wald_at(marker, nodes_, Plan::kMain, plan_.main_first(), best, A, B);
+    return true;
+  }
+
+  bool optimise_ml(Index marker, const double* f) {
+    const Optimum best = search(plan_.chebyshev(), f + Plan::kMain, plan_.main_count());
+    if (!plan_.is_global(f, best)) return false;
+    set_lrt(marker, plan_.lambda_at(plan_.main_first() + best.panel, best.x), best.value);
+    return true;
+  }
+
+  // Redoes the noted optima of a block on all panels.
+  void widen() {
+    std::vector<Index> columns;
+    for (Index j = 0; j < count_; ++j) {
+      if (widen_reml_[j] || widen_ml_[j]) columns.push_back(j);
+    }
+    const Index total = static_cast<Index>(columns.size());
+    out_.widened += total;
+    for (Index start = 0; start < total; start += kWideBlock) {
+      const Index count = std::min(kWideBlock, total - start);
+      wide_X_.setZero(X_.rows(), kWideBlock);
+      for (Index i = 0; i < count; ++i) wide_X_.col(i) = X_.col(columns[start + i]);
+      wide_X2_ = wide_X_.cwiseAbs2();
+      wide_nodes_.sums(wide_X_, wide_X2_, options_.threads, wide_A_, wide_B_);
+      wide_F_.resize(wide_nodes_.size(), kWideBlock);
+      parallel_for(count, options_.threads,
+                   [&](Index i) { test_wide(i, columns[start + i]); });
+    }
+  }
+
+  void test_wide(Index i, Index j) {
+    const double* A = wide_A_.col(i).data();
+    const double* B = wide_B_.col(i).data();
+    double* f = wide_F_.col(i).data();
+    if (widen_reml_[j]) {
+      reml_profile(wide_nodes_, A, B, df_, f);
+      const Optimum best = search(plan_.chebyshev(), f, plan_.panels());
+      wald_at(first_ + j, wide_nodes_, 0, 0, best, A, B);
+    }
+    if (widen_ml_[j]) {
+      ml_profile(wide_nodes_, A, B, null_.n, f);
+      const Optimum best = search(plan_.chebyshev(), f, plan_.panels());
+      set_lrt(first_ + j, plan_.lambda_at(best.panel, best.x), best.value);
+    }
+  }
+
+  // Interpolates what the Wald test needs. The searched panels' nodes start at `node` of
+  // set; the first of these panels is `panel` of the tiling.
+  void wald_at(Index marker, const NodeSet& set, Index node, Index panel,
+               const Optimum& best, const double* A, const double* B) {
+    const Index L = plan_.chebyshev().size();
+    double weights[Chebyshev::kMaxNodes];
+    plan_.chebyshev().weights(best.x, weights);
+    node += best.panel * L;
+    double a = 0, b = 0, yPy = 0;
+    for (Index l = 0; l < L; ++l) {
+      a += weights[l] * A[node + l];
+      b += weights[l] * B[node + l];
+      yPy += weights[l] * set.yPy()[node + l];
+    }
+    set_wald(marker, plan_.lambda_at(panel + best.panel, best.x), a, b, yPy);
+  }
+
+  void set_wald(Index marker, double lambda, double A, double B, double yPy) {
+    const double r2 = explained(A, B, yPy);
+    out_.lambda[marker] = lambda;
+    out_.beta[marker] = B / A;
+    out_.se[marker] = std::sqrt(yPy * (1 - r2) / (df_ * A));
+    out_.wald[marker] = df_ * r2 / (1 - r2);
+  }
+
+  void set_lrt(Index marker, double lambda, double minimum) {
+    out_.lambda_ml[marker] = lambda;
+    out_.lrt[marker] = std::max(null_ml_ - minimum, 0.0);
+  }
+
+  const NullModel& null_;
+  GenotypeSource& source_;
+  const ScanOptions& options_;
+  double df_;
+  Plan plan_;
+  NodeSet nodes_, wide_nodes_;
+  double null_ml_;  // the null's ML criterion
+  Matrix Q_;        // q x at most p
+  ScanResult out_;
+
+  // The block.
+  Index first_ = 0, count_ = 0;
+  Matrix G_;                                 // q x kBlock, scaled genotypes
+  Matrix X_, X2_;                            // q x kBlock, rotated, and squared
+  Matrix on_Q_;                              // Q_.cols() x kBlock
+  Matrix A_, B_;                             // nodes x kBlock
+  Matrix F_;                                 // 2 nodes x kBlock, REML above ML
+  std::vector<double> spread_;               // kBlock
+  std::vector<char> widen_reml_, widen_ml_;  // kBlock
+  Matrix wide_X_, wide_X2_, wide_A_, wide_B_, wide_F_;  // columns: kWideBlock
+};
+
+}  // namespace
+
+ScanResult scan(const NullModel& null, GenotypeSource& source, const ScanOptions& options,
+                Monitor& monitor) {
+  const Index q = null.d.size();
+  if (source.samples() != q) {
+    throw Error("scan_samples", {{"expected", static_cast<double>(q)},
+                                 {"got", static_cast<double>(source.samples())}});
+  }
+  const double df = null.n - static_cast<double>(null.X.cols()) - 1;
+  if (df < 1) throw Error("scan_df", {{"df", df}});
+  return Scanner(null, source, options).run(monitor);
+}
+
+}  // namespace kinlmm
