@@ -33,6 +33,10 @@ cpp_geno_read <- function(source, threads) {
     .Call(`_kinlmm_cpp_geno_read`, source, threads)
 }
 
+cpp_gwas_scan <- function(null, source, per_marker, maf, missing, threads, nodes, half_width, callback) {
+    .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, maf, missing, threads, nodes, half_width, callback)
+}
+
 cpp_grm <- function(source, standardized, maf, missing, block, threads, progress) {
     .Call(`_kinlmm_cpp_grm`, source, standardized, maf, missing, block, threads, progress)
 }

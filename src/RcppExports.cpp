@@ -119,6 +119,25 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_gwas_scan
+Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, double maf, double missing, int threads, int nodes, double half_width, SEXP callback);
+RcppExport SEXP _kinlmm_cpp_gwas_scan(SEXP nullSEXP, SEXP sourceSEXP, SEXP per_markerSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP threadsSEXP, SEXP nodesSEXP, SEXP half_widthSEXP, SEXP callbackSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type null(nullSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< bool >::type per_marker(per_markerSEXP);
+    Rcpp::traits::input_parameter< double >::type maf(mafSEXP);
+    Rcpp::traits::input_parameter< double >::type missing(missingSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< int >::type nodes(nodesSEXP);
+    Rcpp::traits::input_parameter< double >::type half_width(half_widthSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type callback(callbackSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_gwas_scan(null, source, per_marker, maf, missing, threads, nodes, half_width, callback));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_grm
 Rcpp::List cpp_grm(Rcpp::List source, bool standardized, double maf, double missing, int block, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
@@ -157,6 +176,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
+    {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
     {"_kinlmm_cpp_symmetric_eigen", (DL_FUNC) &_kinlmm_cpp_symmetric_eigen, 1},
     {NULL, NULL, 0}
