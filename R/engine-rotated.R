@@ -95,6 +95,6 @@ null_model <- function(fit) {
   list(ids = engine$levels, U = engine$U, d = data$d, scale = engine$scale,
        X = data$Xy[, seq_len(p), drop = FALSE], y = data$Xy[, p + 1L],
        within = data$within, n = data$n, p = p, intercept = data$intercept,
-       unit = data$unit,
+       lambda_max = 1e5 / data$unit,
        lambda_reml = optimum(TRUE), lambda_ml = optimum(FALSE))
 }
