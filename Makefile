@@ -52,7 +52,8 @@ build:
 	R CMD build .
 
 check: setup-test build
-	_R_CHECK_FORCE_SUGGESTS_=false R CMD check --as-cran --no-manual $(TARBALL)
+	_R_CHECK_FORCE_SUGGESTS_=false R_MAKEVARS_USER=$(CURDIR)/dev/Makevars.check \
+	  R CMD check --as-cran --no-manual $(TARBALL)
 
 lint:
 	dev/lint.sh
