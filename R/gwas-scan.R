@@ -94,7 +94,7 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
   maf <- check_number(maf, 0, 0.5)
   missing <- check_number(missing, 0, 1)
   geno <- as_genotypes(geno)
-  rows <- match_scan_ids(null$ids, geno$ids)
+  rows <- match_scan_ids(null$ids, sample_ids(geno))
   source <- core_source(geno)
   source$sample_index0 <- source$sample_index0[rows]
 
