@@ -183,7 +183,6 @@ vcov.lmmfit <- function(object, correlation = FALSE, ...) {
 }
 
 #' @rdname lmmfit-methods
-#' @importFrom stats sigma
 #' @export
 sigma.lmmfit <- function(object, ...) object$sigma
 
@@ -198,7 +197,6 @@ logLik.lmmfit <- function(object, REML = object$REML, ...) {
 n_parameters <- function(object) length(object$coefficients) + length(object$theta) + 1L
 
 #' @rdname lmmfit-methods
-#' @importFrom stats deviance
 #' @export
 deviance.lmmfit <- function(object, REML = object$REML, ...) {
   if (identical(check_flag(REML), object$REML)) return(object$opt$criterion)
@@ -206,7 +204,6 @@ deviance.lmmfit <- function(object, REML = object$REML, ...) {
 }
 
 #' @rdname lmmfit-methods
-#' @importFrom stats nobs
 #' @export
 nobs.lmmfit <- function(object, ...) nrow(object$frame)
 

@@ -112,7 +112,6 @@ predict_term <- function(object, label, columns, newdata, allow, na.action, call
 #' @examples
 #' fit <- lmmfit(distance ~ age + (1 | Subject), data = nlme::Orthodont)
 #' head(simulate(fit, 2, seed = 1))
-#' @importFrom stats simulate
 #' @export
 simulate.lmmfit <- function(object, nsim = 1, seed = NULL, use.u = FALSE,
                             re.form = if (use.u) NULL else NA, ...) {

@@ -79,7 +79,7 @@
 #' \doi{10.1038/ng.548}
 #' @seealso [top_hits()], [plot.gwas()], [write_gwas()].
 #' @examples
-#' geno <- read_bed(system.file("extdata", "mouse", package = "kinlmm"))
+#' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
 #' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
 #' fit <- lmmfit(cd8 ~ 1 + (1 | id), pheno, kinship = list(id = grm(geno)))
 #' hits <- gwas(fit, geno)
