@@ -45,3 +45,7 @@ cpp_symmetric_eigen <- function(K) {
     .Call(`_kinlmm_cpp_symmetric_eigen`, K)
 }
 
+cpp_check_symmetry <- function(K) {
+    .Call(`_kinlmm_cpp_check_symmetry`, K)
+}
+

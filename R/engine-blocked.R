@@ -55,12 +55,16 @@ engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) 
 }
 
 #' @exportS3Method
-engine_effects.engine_blocked <- function(engine, theta, sigma) {
+engine_modes.engine_blocked <- function(engine, theta, kernel) {
+  check_core(cpp_blocked_ranef(engine$data, theta * scale_theta(engine)))$mode / engine$scale
+}
+
+#' @exportS3Method
+engine_variances.engine_blocked <- function(engine, theta, sigma, kernel) {
   effects <- check_core(cpp_blocked_ranef(engine$data, theta * scale_theta(engine)))
   k <- length(engine$scale)
-  q <- length(engine$levels)
-  unscale <- 1 / engine$scale
-  variance <- function(x) array(x, c(k, k, q)) * as.vector(sigma^2 * tcrossprod(unscale))
-  list(mode = effects$mode * unscale, conditional = variance(effects$conditional),
-       prediction = variance(effects$prediction))
+  unit <- as.vector(sigma^2 * tcrossprod(1 / engine$scale))
+  lapply(effects[c("conditional", "prediction")], function(variance) {
+    array(variance, c(k, k, length(engine$levels))) * unit
+  })
 }

@@ -20,8 +20,7 @@ engine_rotated <- function(work, term, call) {
                n = work$n, intercept = intercept,
                unit = (sum(spectrum$d) - origin) / length(spectrum$d))
   reason <- "one kernel, one variance ratio: eigendecomposition of the kernel"
-  new_engine("rotated", reason, data, work, U = spectrum$U, scale = scale, levels = ids,
-             kernel = term$kernel)
+  new_engine("rotated", reason, data, work, U = spectrum$U, scale = scale, levels = ids)
 }
 
 # Eigenvalues and eigenvectors of S K S, S = diag(scale); K must be positive
@@ -59,30 +58,40 @@ engine_optimise.engine_rotated <- function(engine, REML, control, start = NULL) 
        bound = c("zero", "none", "upper")[[fit$bound + 2L]])
 }
 
-# Records of the data set behind null_model(), and for every id of the kernel: the BLUP,
-# its variance given beta, and its prediction error variance. With k_a the covariances of
-# id a with the individuals of the data,
+# With k_a the covariances of id a with the individuals of the data,
 #   u_a = tau k_a' Z'Py,  PEV_a = sigma2 tau (K_aa - tau k_a' Z'PZ k_a),
-# and the same with H^-1 for P is the variance given beta.
+# and the variance given beta has H^-1 for P.
+
 #' @exportS3Method
-engine_effects.engine_rotated <- function(engine, theta, sigma) {
+engine_modes.engine_rotated <- function(engine, theta, kernel) {
+  at <- rotated_at(engine, theta)
+  residual <- at$y - drop(at$X %*% (at$Q %*% at$Xy))
+  v <- engine$scale * drop(engine$U %*% (at$w * residual))
+  stats::setNames(theta^2 * drop(kernel[, engine$levels, drop = FALSE] %*% v),
+                  rownames(kernel))
+}
+
+#' @exportS3Method
+engine_variances.engine_rotated <- function(engine, theta, sigma, kernel) {
+  at <- rotated_at(engine, theta)
   tau <- theta^2
+  loadings <- sweep(kernel[, engine$levels, drop = FALSE], 2L, engine$scale, "*") %*% engine$U
+  through <- loadings %*% (at$w * at$X)
+  conditional <- tau * (diag(kernel) - tau * drop(loadings^2 %*% at$w))
+  prediction <- conditional + tau^2 * rowSums((through %*% at$Q) * through)
+  lapply(list(conditional = conditional, prediction = prediction), function(variance) {
+    stats::setNames(sigma^2 * variance, rownames(kernel))
+  })
+}
+
+# X, y and the weights in the eigenbasis, Q = (X'H^-1 X)^-1 and Xy = X'H^-1 y.
+rotated_at <- function(engine, theta) {
   data <- engine$data
-  p <- engine$work$p
-  w <- 1 / (tau * data$d + 1)
+  inner <- seq_len(engine$work$p)
   S <- engine_moments(engine, theta)$S
-  X <- data$Xy[, seq_len(p), drop = FALSE]
-  Q <- if (p > 0L) chol2inv(chol(S[seq_len(p), seq_len(p)])) else matrix(0, 0, 0)
-  residual <- data$Xy[, p + 1L] - drop(X %*% (Q %*% S[seq_len(p), p + 1L]))
-  K <- engine$kernel
-  loadings <- sweep(K[, engine$levels, drop = FALSE], 2L, engine$scale, "*") %*% engine$U
-  through <- loadings %*% (w * X)
-  explained <- drop(loadings^2 %*% w)
-  conditional <- tau * (diag(K) - tau * explained)
-  prediction <- conditional + tau^2 * rowSums((through %*% Q) * through)
-  list(mode = stats::setNames(tau * drop(loadings %*% (w * residual)), rownames(K)),
-       conditional = stats::setNames(sigma^2 * conditional, rownames(K)),
-       prediction = stats::setNames(sigma^2 * prediction, rownames(K)))
+  list(X = data$Xy[, inner, drop = FALSE], y = data$Xy[, length(inner) + 1L],
+       w = 1 / (theta^2 * data$d + 1), Xy = S[inner, length(inner) + 1L],
+       Q = if (length(inner) > 0L) chol2inv(chol(S[inner, inner])) else matrix(0, 0, 0))
 }
 
 # What gwas() needs of the fit: see core/scan.h. Its ML ratio is that of the centred

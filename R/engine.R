@@ -8,14 +8,19 @@
 # and answers
 #   engine_moments(engine, theta)           list(logdet, S), see below
 #   engine_optimise(engine, REML, control)  the convergence record, with theta
-#   engine_effects(engine, theta)           the random effects without sigma2
+#   engine_modes(engine, theta, kernel)     the random effects: k x levels, or, with a
+#                                           kernel, named by all its ids
+#   engine_variances(engine, theta, sigma, kernel)  their variances: a list of
+#     `conditional`, given beta, and `prediction`, of the prediction error; k x k x levels
+#     or named by id. Not kept in the fit: with a kernel they cost as much as it did.
 # S is [Q r]'H^-1[Q r], logdet is log|H|, and Var(y) = sigma2 W^-1/2 H W^-1/2.
 
 engine_moments <- function(engine, theta) UseMethod("engine_moments")
 engine_optimise <- function(engine, REML, control, start = NULL) {
   UseMethod("engine_optimise")
 }
-engine_effects <- function(engine, theta, sigma) UseMethod("engine_effects")
+engine_modes <- function(engine, theta, kernel) UseMethod("engine_modes")
+engine_variances <- function(engine, theta, sigma, kernel) UseMethod("engine_variances")
 
 # From the structure of the terms to the engine.
 choose_engine <- function(frame, fixed, terms, call = rlang::caller_env()) {

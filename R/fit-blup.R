@@ -26,22 +26,22 @@ blup <- function(object, ...) UseMethod("blup")
 #' @export
 blup.lmmfit <- function(object, ...) {
   factors <- term_factors(object$random, object$theta * object$sigma)
+  pev <- fit_variances(object)$prediction
   rows <- lapply(names(object$random), function(label) {
     term <- object$random[[label]]
     modes <- term_modes(object, label)
-    pev <- term_variance(object, label, "prediction")
     prior <- diag(tcrossprod(factors[[label]]))
     ids <- rownames(modes)
     scale <- if (is.null(term$kernel)) rep(1, length(ids)) else diag(term$kernel)
     records <- table(term$factor)[ids]
     records[is.na(records)] <- 0L
-    do.call(rbind, lapply(seq_along(term$columns), function(a) {
-      variance <- prior[[a]] * scale
+    do.call(rbind, Map(function(a, row) {
+      variance <- if (is.null(term$kernel)) pev[row, row, ] else pev
       data.frame(group = term$group, id = ids, term = term$columns[[a]],
-                 value = unname(modes[, a]), pev = unname(pev[a, a, ]),
-                 reliability = ratio_or_na(pev[a, a, ], variance),
+                 value = unname(modes[, a]), pev = unname(variance),
+                 reliability = ratio_or_na(variance, prior[[a]] * scale),
                  records = as.integer(records))
-    }))
+    }, seq_along(term$columns), term_rows(object, label)))
   })
   out <- do.call(rbind, rows)
   structure(out, class = c("blup", "data.frame"))

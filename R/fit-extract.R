@@ -72,12 +72,9 @@ ranef.lmmfit <- function(object, condVar = TRUE, ...) {
 
 # Conditional covariances of all effects of a level: k x k x levels.
 group_variance <- function(object, levels) {
-  term <- object$random[[1L]]
-  if (!is.null(term$kernel)) {
-    return(unname(term_variance(object, names(object$random)[[1L]])[, , levels,
-                                                                   drop = FALSE]))
-  }
-  object$effects$conditional
+  variance <- fit_variances(object)$conditional
+  if (is.null(names(variance))) return(variance)
+  array(variance[levels], c(1L, 1L, length(levels)))
 }
 
 #' @rdname lmmfit-methods

@@ -22,7 +22,7 @@ at_optimum <- function(fit, opt, REML) {
   fit$vcov <- fit$sigma^2 * at$unscaled
   opt$criterion <- engine_criterion(engine, opt$theta, REML, at)
   fit$opt <- opt
-  fit$effects <- engine_effects(engine, opt$theta, fit$sigma)
+  fit$modes <- engine_modes(engine, opt$theta, fit$random[[1L]]$kernel)
   fit
 }
 
@@ -82,37 +82,26 @@ term_factors <- function(random, theta) {
   }, random, sizes, ends, counts)
 }
 
-# Conditional modes, or one of their variances, of one term: rows of `effects` that are
-# its own. i.i.d. effects come as k x q, those of a kernel as one value for every id.
+# Rows of one term among all random effects of a level.
 term_rows <- function(fit, label) {
   sizes <- vapply(fit$random, function(term) length(term$columns), integer(1))
   last <- cumsum(sizes)[[label]]
   seq(last - sizes[[label]] + 1L, last)
 }
 
+# Predicted effects of one term: levels (with a kernel, all ids) x k.
 term_modes <- function(fit, label) {
   term <- fit$random[[label]]
-  mode <- fit$effects$mode
   if (!is.null(term$kernel)) {
-    return(matrix(mode, ncol = 1L, dimnames = list(names(mode), term$columns)))
+    return(matrix(fit$modes, ncol = 1L, dimnames = list(names(fit$modes), term$columns)))
   }
-  mode <- t(mode[term_rows(fit, label), , drop = FALSE])
+  mode <- t(fit$modes[term_rows(fit, label), , drop = FALSE])
   dimnames(mode) <- list(levels(term$factor), term$columns)
   mode
 }
 
-# k x k x levels.
-term_variance <- function(fit, label, which = c("conditional", "prediction")) {
-  which <- match.arg(which)
-  term <- fit$random[[label]]
-  variance <- fit$effects[[which]]
-  if (!is.null(term$kernel)) {
-    return(array(variance, c(1L, 1L, length(variance)),
-                 list(term$columns, term$columns, names(variance))))
-  }
-  rows <- term_rows(fit, label)
-  array(variance[rows, rows, ], c(length(rows), length(rows), dim(variance)[[3L]]),
-        list(term$columns, term$columns, levels(term$factor)))
+fit_variances <- function(fit) {
+  engine_variances(fit$engine, unname(fit$theta), fit$sigma, fit$random[[1L]]$kernel)
 }
 
 # A view of the convergence record: nothing is said when all is well.

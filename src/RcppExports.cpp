@@ -166,6 +166,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_check_symmetry
+Rcpp::List cpp_check_symmetry(Rcpp::NumericMatrix K);
+RcppExport SEXP _kinlmm_cpp_check_symmetry(SEXP KSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_check_symmetry(K));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_crossproducts", (DL_FUNC) &_kinlmm_cpp_blocked_crossproducts, 6},
@@ -179,6 +190,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
     {"_kinlmm_cpp_symmetric_eigen", (DL_FUNC) &_kinlmm_cpp_symmetric_eigen, 1},
+    {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
     {NULL, NULL, 0}
 };
 
