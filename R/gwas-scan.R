@@ -98,12 +98,11 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
   source <- core_source(geno)
   source$sample_index0 <- source$sample_index0[rows]
 
-  m <- length(source$marker_index0)
-  raw <- with_progress("Testing markers", m, function(tick) {
+  raw <- with_progress("Testing SNPs", ncol(geno), function(tick) {
     cpp_gwas_scan(null, source, variance == "per-snp", maf, missing, n_threads(),
                   scan_nodes, scan_half_width, tick)
   })
-  raw <- check_core(raw)
+  raw <- check_core(raw, bed_errors(geno$n_file, geno$m_file, rlang::current_env()))
   new_gwas(scan_columns(raw, null, geno$map, maf, missing), list(
     call = call, variance = variance, n = null$n, q = length(null$ids), p = null$p,
     lambda = null$lambda_reml, lambda_ml = null$lambda_ml, widened = raw$widened,
@@ -114,7 +113,7 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
 # Chebyshev nodes per panel and half-width of a panel in log lambda. The criteria are
 # analytic where |Im log lambda| < pi, so that a panel's error falls as rho^-nodes with
 # rho = pi / h + sqrt((pi / h)^2 + 1) = 6.4.
-scan_nodes <- 12L
+scan_nodes <- 16L
 scan_half_width <- 1
 
 # The part of a fit that the scan needs.

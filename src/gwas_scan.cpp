@@ -61,7 +61,7 @@ Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, do
     options.threads = threads;
     options.nodes = nodes;
     options.half_width = half_width;
-    const auto geno = glue::open_source(source, threads);
+    const auto geno = glue::open_source(source, 1);  // see kChunkBlocks in core/scan.cpp
     glue::RMonitor monitor(callback);
     return as_list(scan(model, *geno, options, monitor));
   });

@@ -5,7 +5,6 @@
 
 #include "core/error.h"
 #include "core/lapack.h"
-#include "core/parallel.h"
 
 namespace kinlmm {
 
@@ -106,22 +105,17 @@ void NodeSet::add_node(const NullModel& null, Index node) {
   C_.middleCols(column + 1, p_) = llt.matrixL().solve(wX.transpose()).transpose();
 }
 
-void NodeSet::sums(const Matrix& X, const Matrix& X2, int threads, Matrix& A, Matrix& B) {
-  const Index N = size(), b = X.cols();
-  A.resize(N, b);
-  B.resize(N, b);
-  products_.resize(C_.cols(), b);
-  lapack::gemm(true, false, 1, W_, X2, 0, A);
-  lapack::gemm(true, false, 1, C_, X, 0, products_);
-  parallel_for(b, threads, [&](Index j) {
-    const double* product = products_.col(j).data();
-    double* a = A.col(j).data();
-    double* xy = B.col(j).data();
-    for (Index node = 0; node < N; ++node, product += 1 + p_) {
-      xy[node] = product[0];
-      for (Index k = 1; k <= p_; ++k) a[node] -= product[k] * product[k];
-    }
-  });
+void NodeSet::multiply(const ConstMatrixRef& X, const ConstMatrixRef& X2, MatrixRef xHx,
+                       MatrixRef products) const {
+  lapack::gemm(true, false, 1, W_, X2, 0, xHx);
+  lapack::gemm(true, false, 1, C_, X, 0, products);
+}
+
+void NodeSet::sums(const double* products, double* A, double* B) const {
+  for (Index node = 0; node < size(); ++node, products += 1 + p_) {
+    B[node] = products[0];
+    for (Index k = 1; k <= p_; ++k) A[node] -= products[k] * products[k];
+  }
 }
 
 double explained(double A, double B, double yPy) {

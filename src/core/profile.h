@@ -63,9 +63,15 @@ class NodeSet {
   const Vector& base_reml() const { return base_reml_; }  // f without the marker's terms
   const Vector& base_ml() const { return base_ml_; }
 
-  // A and B (size() x b) of b rotated markers X (q x b) with squares X2; each column of
-  // the results belongs to one marker. Shapes are as on entry to the first call.
-  void sums(const Matrix& X, const Matrix& X2, int threads, Matrix& A, Matrix& B);
+  // Of b rotated markers X (q x b) with squares X2: xHx (size() x b) is x'H^-1 x, and
+  // products (product_rows() x b) what sums() needs to go on from there.
+  void multiply(const ConstMatrixRef& X, const ConstMatrixRef& X2, MatrixRef xHx,
+                MatrixRef products) const;
+  Index product_rows() const { return C_.cols(); }
+
+  // A and B of one marker at all nodes, from its columns of multiply(): A holds x'H^-1 x
+  // on entry.
+  void sums(const double* products, double* A, double* B) const;
 
  private:
   void add_node(const NullModel& null, Index node);
@@ -76,7 +82,6 @@ class NodeSet {
   // q x size()(1 + p): per node w * (residual of y), then w * X L^-T with L L' = X'H^-1X,
   // so that the squares of the latter's products with x are what X takes from x'H^-1 x.
   Matrix C_;
-  Matrix products_;  // size()(1 + p) x b
   Vector yPy_, base_reml_, base_ml_;
 };
 

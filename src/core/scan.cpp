@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <initializer_list>
 #include <limits>
 
 #include "core/error.h"
@@ -17,6 +18,18 @@ namespace {
 // may sum in another order when a matrix has another shape.
 constexpr Index kBlock = 256;
 constexpr Index kWideBlock = 32;
+
+// Blocks between two changes from the threads of BLAS to ours and back, which cost
+// milliseconds each while idle threads still spin; fewer if a matrix of so many columns
+// had more than kChunkSize elements. For the same reason only the tests are threaded:
+// reading and squaring cost a few hundredths of the products (measured: two threads for
+// them were never faster beside a threaded BLAS, and on a busy machine twice as slow).
+constexpr Index kChunkBlocks = 8;
+constexpr Index kChunkSize = Index{1} << 23;
+
+Index chunk_columns(Index q) {
+  return kBlock * std::clamp<Index>(kChunkSize / (kBlock * q), 1, kChunkBlocks);
+}
 
 // A marker is collinear when X leaves less than this share of its sum of squares (about
 // its mean, if there is an intercept). Two markers that differ in one of 1e8 genotypes
@@ -55,7 +68,7 @@ Optimum search(const Chebyshev& chebyshev, const double* f, Index count) {
 
 // Which values of lambda every marker is computed at, in this order: 0, the null's ML
 // optimum, then either the null's REML optimum alone or the main panels and the coarse
-// nodes, one in the middle of every other panel and one at each end of the range.
+// nodes, two in every other panel and one at each end of the range.
 class Plan {
  public:
   static constexpr Index kZero = 0, kNullMl = 1, kNullReml = 2, kMain = 2;
@@ -71,12 +84,11 @@ class Plan {
     tiling_ = tile_range(null, options.half_width);
     const Index first = tiling_.main_first, end = first + tiling_.main_count;
     for (Index i = first; i < end; ++i) add_panel(i, lambda_);
-    for (Index i = first - 1; i >= 0; --i)
-      add_coarse(tiling_.panels[i].lambda(0), below_);
+    const Index count = panels();
+    for (Index i = first - 1; i >= 0; --i) add_coarse(i, {0.5, -0.5}, below_);
     if (first > 0) below_.push_back(kZero);
-    const Index count = static_cast<Index>(tiling_.panels.size());
-    for (Index i = end; i < count; ++i) add_coarse(tiling_.panels[i].lambda(0), above_);
-    if (end < count) add_coarse(tiling_.panels.back().lambda(1), above_);
+    for (Index i = end; i < count; ++i) add_coarse(i, {-0.5, 0.5}, above_);
+    if (end < count) add_coarse(count - 1, {1}, above_);
     for (Index i = 0; i < count; ++i) add_panel(i, wide_lambda_);
   }
 
@@ -119,9 +131,12 @@ class Plan {
     const Vector& x = chebyshev_.nodes();
     for (Index l = 0; l < x.size(); ++l) to.push_back(tiling_.panels[i].lambda(x[l]));
   }
-  void add_coarse(double lambda, std::vector<Index>& side) {
-    side.push_back(static_cast<Index>(lambda_.size()));
-    lambda_.push_back(lambda);
+  void add_coarse(Index panel, std::initializer_list<double> x,
+                  std::vector<Index>& side) {
+    for (double at : x) {
+      side.push_back(static_cast<Index>(lambda_.size()));
+      lambda_.push_back(tiling_.panels[panel].lambda(at));
+    }
   }
 
   Chebyshev chebyshev_;
@@ -142,12 +157,17 @@ class Scanner {
         nodes_(null, plan_.lambda()),
         wide_nodes_(null, plan_.wide_lambda()),
         null_ml_(nodes_.base_ml()[Plan::kNullMl]) {
-    const Index q = null.d.size();
-    for (Matrix* m : {&G_, &X_, &X2_}) m->resize(q, kBlock);
-    F_.resize(2 * nodes_.size(), kBlock);
-    spread_.resize(kBlock);
-    widen_reml_.resize(kBlock);
-    widen_ml_.resize(kBlock);
+    const Index q = null.d.size(), columns = chunk_columns(q), N = nodes_.size();
+    G_.resize(q, columns);
+    X_.resize(q, columns);
+    A_.resize(N, columns);
+    B_.resize(N, columns);
+    products_.resize(nodes_.product_rows(), columns);
+    F_.resize(2 * N, columns);
+    markers_.reserve(static_cast<std::size_t>(columns));
+    spread_.resize(columns);
+    widen_reml_.resize(columns);
+    widen_ml_.resize(columns);
     set_id_basis();
     resize_results();
   }
@@ -155,17 +175,17 @@ class Scanner {
   ScanResult run(Monitor& monitor) {
     const Index m = source_.markers();
     Stopwatch watch;
-    for (Index first = 0; first < m; first += kBlock) {
+    while (next_ < m) {
+      const Index first = next_;
       monitor.tick(first, m);
       watch.lap();
-      load(first, std::min(kBlock, m - first));
+      load();
       out_.read_seconds += watch.lap();
-      rotate();
+      rotate(monitor);
       out_.rotate_seconds += watch.lap();
-      nodes_.sums(X_, X2_, options_.threads, A_, B_);
+      multiply();
       out_.sums_seconds += watch.lap();
-      parallel_for(count_, options_.threads, [this](Index j) { test(j); });
-      out_.optima_seconds += watch.lap();
+      parallel_for(count(), options_.threads, [this](Index j) { test(j); });
       widen();
       out_.optima_seconds += watch.lap();
     }
@@ -197,22 +217,37 @@ class Scanner {
     }
     Eigen::HouseholderQR<Matrix> qr(X.leftCols(kept));
     Q_ = qr.householderQ() * Matrix::Identity(X.rows(), kept);
+    on_Q_.resize(kept, kBlock);
   }
 
-  // Reads a block, notes what cannot be tested, and scales; such columns become zero.
-  void load(Index first, Index count) {
-    first_ = first;
-    count_ = count;
-    source_.read(first, count, G_.leftCols(count));
-    const auto summaries = summarise_and_impute(G_.leftCols(count), options_.threads);
-    parallel_for(kBlock, options_.threads, [&](Index j) {
-      if (j >= count || !usable(summaries[static_cast<std::size_t>(j)], first + j)) {
-        G_.col(j).setZero();
-        return;
-      }
+  Index count() const { return static_cast<Index>(markers_.size()); }
+  Index blocks() const { return (count() + kBlock - 1) / kBlock; }
+
+  // Fills a chunk with the next markers that can be tested, scaled, and pads it by zeros.
+  void load() {
+    markers_.clear();
+    while (next_ < source_.markers() && G_.cols() - count() >= kBlock / 2) {
+      const Index read = std::min(G_.cols() - count(), source_.markers() - next_);
+      load_more(read);
+      next_ += read;
+    }
+    for (Index j = 0; j < count(); ++j) {
       G_.col(j).array() *= null_.scale.array();
       spread_[j] = sum_of_squares(G_.col(j));
-    });
+    }
+    G_.middleCols(count(), blocks() * kBlock - count()).setZero();
+  }
+
+  void load_more(Index read) {
+    const Index start = count();
+    MatrixRef fresh = G_.middleCols(start, read);
+    source_.read(next_, read, fresh);
+    const auto summaries = summarise_and_impute(fresh, 1);
+    for (Index j = 0; j < read; ++j) {
+      if (!usable(summaries[static_cast<std::size_t>(j)], next_ + j)) continue;
+      if (count() != start + j) G_.col(count()) = fresh.col(j);
+      markers_.push_back(next_ + j);
+    }
   }
 
   bool usable(const MarkerSummary& s, Index marker) {
@@ -241,25 +276,34 @@ class Scanner {
     return (x - mean * null_.scale).squaredNorm();
   }
 
-  void rotate() {
-    lapack::gemm(true, false, 1, null_.U, G_, 0, X_);
-    if (Q_.cols() > 0) {
-      on_Q_.resize(Q_.cols(), kBlock);
-      lapack::gemm(true, false, 1, Q_, X_, 0, on_Q_);
-      lapack::gemm(false, false, -1, Q_, on_Q_, 1, X_);
+  void rotate(Monitor& monitor) {
+    for (Index block = 0; block < blocks(); ++block) {
+      if (block > 0) monitor.tick(markers_[block * kBlock], source_.markers());
+      MatrixRef X = X_.middleCols(block * kBlock, kBlock);
+      lapack::gemm(true, false, 1, null_.U, G_.middleCols(block * kBlock, kBlock), 0, X);
+      if (Q_.cols() == 0) continue;
+      lapack::gemm(true, false, 1, Q_, X, 0, on_Q_);
+      lapack::gemm(false, false, -1, Q_, on_Q_, 1, X);
     }
-    parallel_for(kBlock, options_.threads,
-                 [this](Index j) { X2_.col(j) = X_.col(j).cwiseAbs2(); });
   }
 
-  // All tests of marker j of the block, but for an optimum that may be outside of the
+  void multiply() {
+    for (Index j = 0; j < blocks() * kBlock; ++j) G_.col(j) = X_.col(j).cwiseAbs2();
+    for (Index block = 0; block < blocks(); ++block) {
+      const Index first = block * kBlock;
+      nodes_.multiply(X_.middleCols(first, kBlock), G_.middleCols(first, kBlock),
+                      A_.middleCols(first, kBlock), products_.middleCols(first, kBlock));
+    }
+  }
+
+  // All tests of marker j of the chunk, but for an optimum that may be outside of the
   // main panels: that is noted in widen_reml_, widen_ml_.
   void test(Index j) {
     widen_reml_[j] = widen_ml_[j] = false;
-    const Index marker = first_ + j;
-    if (out_.status[marker] != static_cast<int>(ScanStatus::kTested)) return;
-    const double* A = A_.col(j).data();
-    const double* B = B_.col(j).data();
+    const Index marker = markers_[j];
+    double* A = A_.col(j).data();
+    double* B = B_.col(j).data();
+    nodes_.sums(products_.col(j).data(), A, B);
     if (!(A[Plan::kZero] > kCollinear * spread_[j])) {
       out_.status[marker] = static_cast<int>(ScanStatus::kCollinear);
       return;
@@ -295,39 +339,41 @@ class Scanner {
     return true;
   }
 
-  // Redoes the noted optima of a block on all panels.
+  // Redoes the noted optima of a chunk on all panels.
   void widen() {
     std::vector<Index> columns;
-    for (Index j = 0; j < count_; ++j) {
+    for (Index j = 0; j < count(); ++j) {
       if (widen_reml_[j] || widen_ml_[j]) columns.push_back(j);
     }
-    const Index total = static_cast<Index>(columns.size());
+    const Index total = static_cast<Index>(columns.size()), N = wide_nodes_.size();
     out_.widened += total;
     for (Index start = 0; start < total; start += kWideBlock) {
       const Index count = std::min(kWideBlock, total - start);
       wide_X_.setZero(X_.rows(), kWideBlock);
       for (Index i = 0; i < count; ++i) wide_X_.col(i) = X_.col(columns[start + i]);
       wide_X2_ = wide_X_.cwiseAbs2();
-      wide_nodes_.sums(wide_X_, wide_X2_, options_.threads, wide_A_, wide_B_);
-      wide_F_.resize(wide_nodes_.size(), kWideBlock);
+      for (Matrix* M : {&wide_A_, &wide_B_, &wide_F_}) M->resize(N, kWideBlock);
+      wide_products_.resize(wide_nodes_.product_rows(), kWideBlock);
+      wide_nodes_.multiply(wide_X_, wide_X2_, wide_A_, wide_products_);
       parallel_for(count, options_.threads,
                    [&](Index i) { test_wide(i, columns[start + i]); });
     }
   }
 
   void test_wide(Index i, Index j) {
-    const double* A = wide_A_.col(i).data();
-    const double* B = wide_B_.col(i).data();
+    double* A = wide_A_.col(i).data();
+    double* B = wide_B_.col(i).data();
+    wide_nodes_.sums(wide_products_.col(i).data(), A, B);
     double* f = wide_F_.col(i).data();
     if (widen_reml_[j]) {
       reml_profile(wide_nodes_, A, B, df_, f);
       const Optimum best = search(plan_.chebyshev(), f, plan_.panels());
-      wald_at(first_ + j, wide_nodes_, 0, 0, best, A, B);
+      wald_at(markers_[j], wide_nodes_, 0, 0, best, A, B);
     }
     if (widen_ml_[j]) {
       ml_profile(wide_nodes_, A, B, null_.n, f);
       const Optimum best = search(plan_.chebyshev(), f, plan_.panels());
-      set_lrt(first_ + j, plan_.lambda_at(best.panel, best.x), best.value);
+      set_lrt(markers_[j], plan_.lambda_at(best.panel, best.x), best.value);
     }
   }
 
@@ -371,16 +417,18 @@ class Scanner {
   Matrix Q_;        // q x at most p
   ScanResult out_;
 
-  // The block.
-  Index first_ = 0, count_ = 0;
-  Matrix G_;                                 // q x kBlock, scaled genotypes
-  Matrix X_, X2_;                            // q x kBlock, rotated, and squared
-  Matrix on_Q_;                              // Q_.cols() x kBlock
-  Matrix A_, B_;                             // nodes x kBlock
-  Matrix F_;                                 // 2 nodes x kBlock, REML above ML
-  std::vector<double> spread_;               // kBlock
-  std::vector<char> widen_reml_, widen_ml_;  // kBlock
-  Matrix wide_X_, wide_X2_, wide_A_, wide_B_, wide_F_;  // columns: kWideBlock
+  // The chunk: markers that can be tested, in columns padded to whole blocks.
+  Index next_ = 0;              // the first marker that has not been read
+  std::vector<Index> markers_;  // place in the source of each column
+  Matrix G_;                    // q x columns: scaled genotypes, then the squares of X_
+  Matrix X_;                    // q x columns: rotated
+  Matrix on_Q_;                 // Q_.cols() x kBlock
+  Matrix A_, B_;                // nodes x columns
+  Matrix products_;             // nodes_.product_rows() x columns
+  Matrix F_;                    // 2 nodes x columns: REML above ML
+  std::vector<double> spread_;  // per column, see sum_of_squares()
+  std::vector<char> widen_reml_, widen_ml_;  // per column
+  Matrix wide_X_, wide_X2_, wide_A_, wide_B_, wide_products_, wide_F_;
 };
 
 }  // namespace

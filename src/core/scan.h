@@ -20,7 +20,7 @@ struct ScanOptions {
   double maf = 0.01;       // smallest frequency of the rarer allele that is tested
   double missing = 0.05;   // largest proportion of missing genotypes that is tested
   int threads = 1;
-  Index nodes = 12;       // per panel
+  Index nodes = 16;       // per panel
   double half_width = 1;  // of a panel, in log lambda
 };
 
