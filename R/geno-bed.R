@@ -21,8 +21,9 @@
 #'   * `samples`: a data frame with a row per sample and columns `id`, `fid`, `iid`,
 #'     `father`, `mother`, `sex` (1 male, 2 female, 0 unknown) and `pheno` (numbers, with
 #'     `NA` for -9 and NA; text if any value is no number),
-#'   * `map`: a data frame with a row per SNP and columns `chr`, `snp`, `cm`, `pos`, `a1`
-#'     and `a2`; genotypes count copies of `a1`,
+#'   * `map`: a data frame with a row per SNP and columns `chr`, `snp`, `cm`, `pos` (base
+#'     pairs; `NA` where the file has zero or less, which means unknown), `a1` and `a2`;
+#'     genotypes count copies of `a1`,
 #'   * `sample_index`, `marker_index`: their places in the file,
 #'   * `n_file`, `m_file`: the numbers of samples and SNPs in the file.
 #'
@@ -98,6 +99,7 @@ read_bim <- function(path, call) {
   if (!all(is.finite(cm))) {
     complain(!is.finite(cm), 3L, "genetic position (column 3)", "a number")
   }
+  pos[pos <= 0] <- NA
   data.frame(chr = columns[[1L]], snp = columns[[2L]], cm = cm, pos = as.integer(pos),
              a1 = columns[[5L]], a2 = columns[[6L]])
 }

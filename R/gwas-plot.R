@@ -20,7 +20,7 @@
 #'   *Biometrics* 55, 997-1004. \doi{10.1111/j.0006-341X.1999.00997.x}
 #' @seealso [gwas()].
 #' @examples
-#' geno <- read_bed(system.file("extdata", "mouse", package = "kinlmm"))
+#' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
 #' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
 #' fit <- lmmfit(cd8 ~ 1 + (1 | id), pheno, kinship = list(id = grm(geno)))
 #' hits <- gwas(fit, geno)

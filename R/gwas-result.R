@@ -38,7 +38,7 @@ as.data.frame.gwas <- function(x, ...) {
 #' @section Errors: `kinlmm_error_argument`.
 #' @seealso [gwas()].
 #' @examples
-#' geno <- read_bed(system.file("extdata", "mouse", package = "kinlmm"))
+#' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
 #' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
 #' fit <- lmmfit(cd8 ~ 1 + (1 | id), pheno, kinship = list(id = grm(geno)))
 #' top_hits(gwas(fit, geno), 5)

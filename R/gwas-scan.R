@@ -83,7 +83,7 @@
 #' \doi{10.1038/ng.548}
 #' @seealso [top_hits()], [plot.gwas()], [write_gwas()].
 #' @examples
-#' geno <- read_bed(system.file("extdata", "mouse", package = "kinlmm"))
+#' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
 #' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
 #' fit <- lmmfit(cd8 ~ 1 + (1 | id), pheno, kinship = list(id = grm(geno)))
 #' hits <- gwas(fit, geno)
@@ -102,7 +102,6 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
   source <- core_source(geno)
   source$sample_index0 <- source$sample_index0[rows]
 
-  null$lambda_max <- scan_lambda_max(null)
   raw <- with_progress("Testing SNPs", ncol(geno), function(tick) {
     cpp_gwas_scan(null, source, variance == "per-snp", maf, missing, n_threads(),
                   scan_nodes, scan_half_width, tick)
@@ -124,17 +123,8 @@ scan_half_width <- 1
 # The part of a fit that the scan needs.
 scan_null <- function(fit, call = rlang::caller_env()) {
   if (!inherits(fit, "lmmfit")) abort_scan_model(describe(fit), call)
-  if (is.null(fit$null)) abort_scan_model("a model of another kind", call)
-  fit$null
-}
-
-# Upper bound of the variance ratio: 1e5 on the scale of a kernel whose mean eigenvalue,
-# after centring, is 1. The null's own optima are never outside.
-scan_lambda_max <- function(null) {
-  share <- if (is.null(null$intercept)) 1 else 1 - null$intercept^2
-  mean_d <- sum(null$d * share) / sum(share)
-  bound <- if (mean_d > 0) 1e5 / mean_d else 0
-  max(bound, null$lambda_reml, null$lambda_ml)
+  if (fit$engine$name != "rotated") abort_scan_model("a model of another kind", call)
+  null_model(fit)
 }
 
 # Rows of the genotypes for the analysed ids.

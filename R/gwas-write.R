@@ -12,7 +12,7 @@
 #'   not exist or the file cannot be written; `kinlmm_error_argument`.
 #' @seealso [gwas()].
 #' @examples
-#' geno <- read_bed(system.file("extdata", "mouse", package = "kinlmm"))
+#' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
 #' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
 #' fit <- lmmfit(cd8 ~ 1 + (1 | id), pheno, kinship = list(id = grm(geno)))
 #' path <- write_gwas(gwas(fit, geno), tempfile(fileext = ".tsv.gz"))

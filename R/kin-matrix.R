@@ -12,14 +12,15 @@ check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
   storage.mode(K) <- "double"
   check_kinship_names(K, group, arg, call)
   have <- rownames(K)
-  if (!all(is.finite(range(K, 0)))) {
+  symmetry <- check_core(cpp_check_symmetry(K))
+  if (symmetry$not_finite > 0) {
     bad <- !is.finite(K)
     abort_kinship_na(group, arg, sum(bad), have[rowSums(bad) > 0], call)
   }
   ids <- unique(as.character(ids))
   missing <- setdiff(ids, have)
   if (length(missing) > 0L) abort_kinship_ids(group, arg, missing, ids, have, call)
-  symmetrise(K, group, arg, call)
+  symmetrise(K, symmetry, group, arg, call)
 }
 
 check_kinship_names <- function(K, group, arg, call) {
@@ -34,29 +35,12 @@ check_kinship_names <- function(K, group, arg, call) {
 }
 
 # Averages differences of up to 1e-8 of the largest value; larger ones are an error.
-symmetrise <- function(K, group, arg, call) {
-  worst <- worst_asymmetry(K)
-  if (worst$difference > 1e-8 * max(abs(range(K, 0)))) {
+symmetrise <- function(K, worst, group, arg, call) {
+  if (worst$difference > 1e-8 * worst$largest) {
     i <- worst$row
     j <- worst$column
     values <- c(K[[i, j]], K[[j, i]])
     abort_kinship_asymmetric(group, arg, rownames(K)[c(i, j)], values, call)
   }
   if (worst$difference > 0) (K + t(K)) / 2 else K
-}
-
-# By blocks of columns: a second matrix of this size may be one too many.
-worst_asymmetry <- function(K, block = 256L) {
-  worst <- list(difference = 0)
-  for (first in seq(1L, by = block, length.out = ceiling(ncol(K) / block))) {
-    columns <- first:min(ncol(K), first + block - 1L)
-    difference <- abs(K[, columns, drop = FALSE] - t(K[columns, , drop = FALSE]))
-    at <- which.max(difference)
-    if (difference[[at]] > worst$difference) {
-      place <- arrayInd(at, dim(difference))
-      worst <- list(difference = difference[[at]], row = place[[1L]],
-                    column = columns[[place[[2L]]]])
-    }
-  }
-  worst
 }

@@ -11,6 +11,89 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
+// cpp_blocked_crossproducts
+Rcpp::List cpp_blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy, Rcpp::IntegerVector level, int q, Rcpp::IntegerVector row, Rcpp::IntegerVector col);
+RcppExport SEXP _kinlmm_cpp_blocked_crossproducts(SEXP ZSEXP, SEXP XySEXP, SEXP levelSEXP, SEXP qSEXP, SEXP rowSEXP, SEXP colSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Z(ZSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type level(levelSEXP);
+    Rcpp::traits::input_parameter< int >::type q(qSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type row(rowSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type col(colSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_crossproducts(Z, Xy, level, q, row, col));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_blocked_evaluate
+Rcpp::List cpp_blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool reml);
+RcppExport SEXP _kinlmm_cpp_blocked_evaluate(SEXP dataSEXP, SEXP thetaSEXP, SEXP remlSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_evaluate(data, theta, reml));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_blocked_optimise
+Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts);
+RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_optimise(data, reml, tolerance, max_iterations, starts));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_blocked_ranef
+Rcpp::List cpp_blocked_ranef(Rcpp::List data, Rcpp::NumericVector theta);
+RcppExport SEXP _kinlmm_cpp_blocked_ranef(SEXP dataSEXP, SEXP thetaSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_ranef(data, theta));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_rotated_evaluate
+Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred);
+RcppExport SEXP _kinlmm_cpp_rotated_evaluate(SEXP dataSEXP, SEXP tauSEXP, SEXP remlSEXP, SEXP centredSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< double >::type tau(tauSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< bool >::type centred(centredSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_rotated_evaluate(data, tau, reml, centred));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_rotated_optimise
+Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred);
+RcppExport SEXP _kinlmm_cpp_rotated_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP centredSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< bool >::type centred(centredSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_rotated_optimise(data, reml, centred));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_bed_check
 Rcpp::List cpp_bed_check(std::string path, double n, double m);
 RcppExport SEXP _kinlmm_cpp_bed_check(SEXP pathSEXP, SEXP nSEXP, SEXP mSEXP) {
@@ -36,6 +119,25 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_gwas_scan
+Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, double maf, double missing, int threads, int nodes, double half_width, SEXP callback);
+RcppExport SEXP _kinlmm_cpp_gwas_scan(SEXP nullSEXP, SEXP sourceSEXP, SEXP per_markerSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP threadsSEXP, SEXP nodesSEXP, SEXP half_widthSEXP, SEXP callbackSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type null(nullSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< bool >::type per_marker(per_markerSEXP);
+    Rcpp::traits::input_parameter< double >::type maf(mafSEXP);
+    Rcpp::traits::input_parameter< double >::type missing(missingSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< int >::type nodes(nodesSEXP);
+    Rcpp::traits::input_parameter< double >::type half_width(half_widthSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type callback(callbackSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_gwas_scan(null, source, per_marker, maf, missing, threads, nodes, half_width, callback));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_grm
 Rcpp::List cpp_grm(Rcpp::List source, bool standardized, double maf, double missing, int block, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
@@ -53,11 +155,42 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_symmetric_eigen
+Rcpp::List cpp_symmetric_eigen(Rcpp::NumericMatrix K);
+RcppExport SEXP _kinlmm_cpp_symmetric_eigen(SEXP KSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_symmetric_eigen(K));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_check_symmetry
+Rcpp::List cpp_check_symmetry(Rcpp::NumericMatrix K);
+RcppExport SEXP _kinlmm_cpp_check_symmetry(SEXP KSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_check_symmetry(K));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
+    {"_kinlmm_cpp_blocked_crossproducts", (DL_FUNC) &_kinlmm_cpp_blocked_crossproducts, 6},
+    {"_kinlmm_cpp_blocked_evaluate", (DL_FUNC) &_kinlmm_cpp_blocked_evaluate, 3},
+    {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
+    {"_kinlmm_cpp_blocked_ranef", (DL_FUNC) &_kinlmm_cpp_blocked_ranef, 2},
+    {"_kinlmm_cpp_rotated_evaluate", (DL_FUNC) &_kinlmm_cpp_rotated_evaluate, 4},
+    {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
+    {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
+    {"_kinlmm_cpp_symmetric_eigen", (DL_FUNC) &_kinlmm_cpp_symmetric_eigen, 1},
+    {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
     {NULL, NULL, 0}
 };
 

@@ -16,10 +16,13 @@ using VectorMap = Eigen::Map<const Vector>;
 inline MatrixMap map(const Rcpp::NumericMatrix& x) {
   return MatrixMap(x.begin(), x.nrow(), x.ncol());
 }
-inline VectorMap map(const Rcpp::NumericVector& x) { return VectorMap(x.begin(), x.size()); }
+inline VectorMap map(const Rcpp::NumericVector& x) {
+  return VectorMap(x.begin(), x.size());
+}
 
 inline Rcpp::NumericMatrix wrap_matrix(const Matrix& x) {
-  Rcpp::NumericMatrix out(Rcpp::no_init(static_cast<int>(x.rows()), static_cast<int>(x.cols())));
+  Rcpp::NumericMatrix out(
+      Rcpp::no_init(static_cast<int>(x.rows()), static_cast<int>(x.cols())));
   std::copy(x.data(), x.data() + x.size(), out.begin());
   return out;
 }
@@ -36,8 +39,9 @@ Rcpp::List guarded(F&& f) {
   } catch (const Error& e) {
     Rcpp::List data;
     for (const auto& item : e.data()) data[item.first] = item.second;
-    Rcpp::List out = Rcpp::List::create(Rcpp::_["kind"] = e.kind(), Rcpp::_["data"] = data,
-                                        Rcpp::_["subject"] = e.subject());
+    Rcpp::List out =
+        Rcpp::List::create(Rcpp::_["kind"] = e.kind(), Rcpp::_["data"] = data,
+                           Rcpp::_["subject"] = e.subject());
     out.attr("class") = "kinlmm_core_error";
     return out;
   }

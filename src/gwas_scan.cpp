@@ -1,5 +1,4 @@
 #include "core/scan.h"
-
 #include "geno_source.h"
 
 using namespace kinlmm;
@@ -9,10 +8,15 @@ namespace {
 // Owns the memory that NullModel looks at.
 struct NullData {
   explicit NullData(const Rcpp::List& null)
-      : U(null["U"]), X(null["X"]), within(null["within"]), d(null["d"]),
-        scale(null["scale"]), y(null["y"]),
+      : U(null["U"]),
+        X(null["X"]),
+        within(null["within"]),
+        d(null["d"]),
+        scale(null["scale"]),
+        y(null["y"]),
         intercept(Rf_isNull(null["intercept"]) ? Rcpp::NumericVector(0)
-                                               : Rcpp::NumericVector(null["intercept"])) {}
+                                               : Rcpp::NumericVector(null["intercept"])) {
+  }
   Rcpp::NumericMatrix U, X, within;
   Rcpp::NumericVector d, scale, y, intercept;
 };
@@ -39,11 +43,17 @@ Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, do
                          SEXP callback) {
   return glue::guarded([&] {
     const NullData data(null);
-    const NullModel model{
-        glue::map(data.U), glue::map(data.d), glue::map(data.scale), glue::map(data.X),
-        glue::map(data.y), glue::map(data.within), glue::map(data.intercept),
-        Rcpp::as<double>(null["n"]), Rcpp::as<double>(null["lambda_reml"]),
-        Rcpp::as<double>(null["lambda_ml"]), Rcpp::as<double>(null["lambda_max"])};
+    const NullModel model{glue::map(data.U),
+                          glue::map(data.d),
+                          glue::map(data.scale),
+                          glue::map(data.X),
+                          glue::map(data.y),
+                          glue::map(data.within),
+                          glue::map(data.intercept),
+                          Rcpp::as<double>(null["n"]),
+                          Rcpp::as<double>(null["lambda_reml"]),
+                          Rcpp::as<double>(null["lambda_ml"]),
+                          Rcpp::as<double>(null["lambda_max"])};
     ScanOptions options;
     options.per_marker = per_marker;
     options.maf = maf;

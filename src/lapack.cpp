@@ -4,9 +4,9 @@
 #endif
 #include "core/lapack.h"
 
-#include <Rconfig.h>
 #include <R_ext/BLAS.h>
 #include <R_ext/Lapack.h>
+#include <Rconfig.h>
 
 #include <vector>
 
@@ -20,7 +20,9 @@ namespace kinlmm {
 namespace lapack {
 
 namespace {
-int as_int(Index value) { return static_cast<int>(value); }
+int as_int(Index value) {
+  return static_cast<int>(value);
+}
 }  // namespace
 
 void gemm(bool transpose_a, bool transpose_b, double alpha, const ConstMatrixRef& A,
@@ -32,16 +34,17 @@ void gemm(bool transpose_a, bool transpose_b, double alpha, const ConstMatrixRef
   if (rows == 0 || cols == 0) return;
   const int lda = as_int(A.outerStride()), ldb = as_int(B.outerStride());
   const int ldc = as_int(C.outerStride());
-  F77_CALL(dgemm)(op_a, op_b, &rows, &cols, &inner, &alpha, A.data(), &lda, B.data(), &ldb,
-                  &beta, C.data(), &ldc FCONE FCONE);
+  F77_CALL(dgemm)
+  (op_a, op_b, &rows, &cols, &inner, &alpha, A.data(), &lda, B.data(), &ldb, &beta,
+   C.data(), &ldc FCONE FCONE);
 }
 
 void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C) {
   const int n = as_int(C.rows()), k = as_int(A.cols());
   const int lda = as_int(A.outerStride()), ldc = as_int(C.outerStride());
   if (n == 0) return;
-  F77_CALL(dsyrk)("L", "N", &n, &k, &alpha, A.data(), &lda, &beta, C.data(), &ldc
-                  FCONE FCONE);
+  F77_CALL(dsyrk)
+  ("L", "N", &n, &k, &alpha, A.data(), &lda, &beta, C.data(), &ldc FCONE FCONE);
 }
 
 void eigen_symmetric(MatrixRef A, Vector& d) {
@@ -50,14 +53,16 @@ void eigen_symmetric(MatrixRef A, Vector& d) {
   if (n == 0) return;
   int info = 0, lwork = -1, liwork = -1, iwork_size = 0;
   double work_size = 0;
-  F77_CALL(dsyevd)("V", "L", &n, A.data(), &lda, d.data(), &work_size, &lwork, &iwork_size,
-                   &liwork, &info FCONE FCONE);
+  F77_CALL(dsyevd)
+  ("V", "L", &n, A.data(), &lda, d.data(), &work_size, &lwork, &iwork_size, &liwork,
+   &info FCONE FCONE);
   lwork = static_cast<int>(work_size);
   liwork = iwork_size;
   std::vector<double> work(static_cast<std::size_t>(lwork));
   std::vector<int> iwork(static_cast<std::size_t>(liwork));
-  F77_CALL(dsyevd)("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(),
-                   &liwork, &info FCONE FCONE);
+  F77_CALL(dsyevd)
+  ("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(), &liwork,
+   &info FCONE FCONE);
   if (info != 0) throw Error("eigen_failed", {{"info", info}});
 }
 

@@ -2,8 +2,9 @@
 //
 //   n  samples (records)          X  n x p  fixed effects        d  eigenvalues
 //   p  fixed effects              Z  n x q  random effects       U  eigenvectors
-//   q  random effects             K  q x q  relationship         theta  variance parameters
-//   m  markers                    y  n      response             tau  variance ratio
+//   q  random effects             K  q x q  relationship         theta  variance
+//   parameters m  markers                    y  n      response             tau  variance
+//   ratio
 #pragma once
 
 #include <Eigen/Dense>

@@ -1,0 +1,100 @@
+# How it is computed. Every engine is a list of class c("engine_<name>", "engine") with
+#   name, reason   which engine, and why it was chosen
+#   data           what its C++ functions take: no evaluation needs the rows again
+#   work           list(R, beta, assign): X = Q R, and y = X beta + r, where Q and r
+#                  are what the engine computes with (see engine_work())
+#   logweights     sum of the logarithms of the prior weights
+#   n, p           records, fixed effects
+# and answers
+#   engine_moments(engine, theta)           list(logdet, S), see below
+#   engine_optimise(engine, REML, control)  the convergence record, with theta
+#   engine_modes(engine, theta, kernel)     the random effects: k x levels, or, with a
+#                                           kernel, named by all its ids
+#   engine_variances(engine, theta, sigma, kernel)  their variances: a list of
+#     `conditional`, given beta, and `prediction`, of the prediction error; k x k x levels
+#     or named by id. Not kept in the fit: with a kernel they cost as much as it did.
+# S is [Q r]'H^-1[Q r], logdet is log|H|, and Var(y) = sigma2 W^-1/2 H W^-1/2.
+
+engine_moments <- function(engine, theta) UseMethod("engine_moments")
+engine_optimise <- function(engine, REML, control, start = NULL) {
+  UseMethod("engine_optimise")
+}
+engine_modes <- function(engine, theta, kernel) UseMethod("engine_modes")
+engine_variances <- function(engine, theta, sigma, kernel) UseMethod("engine_variances")
+
+# From the structure of the terms to the engine.
+choose_engine <- function(frame, fixed, terms, call = rlang::caller_env()) {
+  groups <- unique(vapply(terms, `[[`, character(1), "group"))
+  if (length(groups) > 1L) abort_unsupported("several grouping factors", groups, call)
+  kernels <- !vapply(terms, function(term) is.null(term$kernel), logical(1))
+  work <- engine_work(frame, fixed, call)
+  if (!any(kernels)) return(engine_blocked(work, terms))
+  if (length(terms) > 1L || !identical(terms[[1L]]$columns, "(Intercept)")) {
+    abort_unsupported("a kernel term beside others, or with slopes", groups, call)
+  }
+  engine_rotated(work, terms[[1L]], call)
+}
+
+# Weighted, orthonormal and centred on the least-squares fit, so that nothing later
+# depends on the scale of the covariates or on a large mean of the response.
+engine_work <- function(frame, fixed, call) {
+  root <- sqrt(frame$weights)
+  X <- fixed$X * root
+  decomposition <- qr(X, tol = 0)
+  y <- root * (frame$y - frame$offset)
+  residual <- qr.resid(decomposition, y)
+  total <- sum((y - mean(y))^2)
+  if (sum(residual^2) <= 1e-20 * max(total, sum(y^2))) abort_perfect_fit(call)
+  p <- ncol(X)
+  list(Q = qr.Q(decomposition)[, seq_len(p), drop = FALSE], r = residual,
+       R = qr.R(decomposition), pivot = decomposition$pivot[seq_len(p)],
+       beta = qr.coef(decomposition, y), root = root,
+       logweights = sum(log(frame$weights)), n = nrow(X), p = p,
+       names = colnames(fixed$X), intercept = spans_intercept(X, root))
+}
+
+# Is the intercept in the span of X?
+spans_intercept <- function(X, root) {
+  if (ncol(X) == 0L) return(FALSE)
+  rest <- qr.resid(qr(X), root)
+  sum(rest^2) <= 1e-14 * sum(root^2)
+}
+
+new_engine <- function(name, reason, data, work, ...) {
+  kept <- work[c("R", "pivot", "beta", "names", "logweights", "n", "p")]
+  structure(list(name = name, reason = reason, data = data, work = kept, ...),
+            class = c(paste0("engine_", name), "engine"))
+}
+
+# beta, its covariance without sigma2, y'Py and log-determinants at theta, on the scale
+# of X as the user gave it.
+engine_fixed <- function(engine, theta) {
+  work <- engine$work
+  at <- engine_moments(engine, theta)
+  p <- work$p
+  if (p == 0L) {
+    return(list(beta = stats::setNames(numeric(), character()), unscaled = matrix(0, 0, 0),
+                s = at$S[1, 1], logdet = at$logdet, logdet_x = 0))
+  }
+  inner <- seq_len(p)
+  root <- chol(at$S[inner, inner, drop = FALSE])
+  half <- backsolve(root, at$S[inner, p + 1L], transpose = TRUE)
+  back <- function(x) {
+    out <- backsolve(work$R, x)
+    out[order(work$pivot), , drop = FALSE]
+  }
+  beta <- work$beta + drop(back(matrix(backsolve(root, half))))
+  factor <- back(backsolve(root, diag(p)))
+  names <- work$names
+  list(beta = stats::setNames(beta, names),
+       unscaled = structure(tcrossprod(factor), dimnames = list(names, names)),
+       s = at$S[p + 1L, p + 1L] - sum(half^2), logdet = at$logdet,
+       logdet_x = 2 * sum(log(diag(root))) + 2 * sum(log(abs(diag(work$R)))))
+}
+
+# -2 log-likelihood (or the REML criterion) at theta, beta and sigma profiled.
+engine_criterion <- function(engine, theta, REML, fixed = engine_fixed(engine, theta)) {
+  dof <- engine$work$n - if (REML) engine$work$p else 0
+  fixed$logdet + (if (REML) fixed$logdet_x else 0) - engine$work$logweights +
+    dof * (1 + log(2 * pi * fixed$s / dof))
+}

@@ -1,0 +1,121 @@
+# The fit object: an S3 list, see the value of lmmfit().
+
+new_lmmfit <- function(call, formula, REML, frame, fixed, random, engine, opt, control) {
+  out <- list(
+    call = call, formula = formula, REML = REML, frame = frame$frame, y = frame$y,
+    weights = frame$weights, offset = frame$offset, n_rows = frame$n_rows, fixed = fixed,
+    random = label_terms(random), engine = engine, control = control,
+    dropped = fixed$dropped
+  )
+  at_optimum(structure(out, class = "lmmfit"), opt, REML)
+}
+
+# The parts of a fit that depend on the criterion, at its optimum.
+at_optimum <- function(fit, opt, REML) {
+  engine <- fit$engine
+  at <- engine_fixed(engine, opt$theta)
+  dof <- engine$work$n - if (REML) engine$work$p else 0
+  fit$REML <- REML
+  fit$theta <- stats::setNames(opt$theta, theta_names(fit$random))
+  fit$sigma <- sqrt(at$s / dof)
+  fit$coefficients <- at$beta
+  fit$vcov <- fit$sigma^2 * at$unscaled
+  opt$criterion <- engine_criterion(engine, opt$theta, REML, at)
+  fit$opt <- opt
+  fit$modes <- engine_modes(engine, opt$theta, fit$random[[1L]]$kernel)
+  fit
+}
+
+# The same model by the other criterion, from what the fit holds.
+refit_criterion <- function(fit, REML) {
+  if (identical(fit$REML, REML)) return(fit)
+  at_optimum(fit, engine_optimise(fit$engine, REML, fit$control, fit$theta), REML)
+}
+
+# Several terms on one factor are told apart as lme4 does: Subject, Subject.1, ...
+label_terms <- function(random) {
+  groups <- vapply(random, `[[`, character(1), "group")
+  names(random) <- make.unique(groups)
+  random
+}
+
+n_theta <- function(engine) UseMethod("n_theta")
+#' @exportS3Method
+n_theta.engine_blocked <- function(engine) length(engine$data$row)
+#' @exportS3Method
+n_theta.engine_rotated <- function(engine) 1L
+
+# group.column, and group.column2.column1 for what is below the diagonal.
+theta_names <- function(random) {
+  unlist(lapply(names(random), function(label) {
+    at <- lower_pairs(length(random[[label]]$columns))
+    columns <- random[[label]]$columns
+    names_of <- paste0(columns[at$row], ".", columns[at$col])
+    names_of[at$row == at$col] <- columns[at$row[at$row == at$col]]
+    paste0(label, ".", names_of)
+  }))
+}
+
+# Rows and columns of the lower triangle of a k x k matrix, by columns.
+lower_pairs <- function(k) {
+  at <- which(lower.tri(diag(k), diag = TRUE), arr.ind = TRUE)
+  list(row = at[, 1L], col = at[, 2L])
+}
+
+# Which elements of theta are on the diagonal of their factor.
+theta_diagonal <- function(random) {
+  unlist(lapply(random, function(term) {
+    at <- lower_pairs(length(term$columns))
+    at$row == at$col
+  }), use.names = FALSE)
+}
+
+# The factor T of each term, relative to sigma.
+term_factors <- function(random, theta) {
+  sizes <- vapply(random, function(term) length(term$columns), integer(1))
+  counts <- sizes * (sizes + 1L) / 2L
+  ends <- cumsum(counts)
+  Map(function(term, size, end, number) {
+    factor <- matrix(0, size, size, dimnames = list(term$columns, term$columns))
+    factor[lower.tri(factor, diag = TRUE)] <- theta[seq(end - number + 1L, end)]
+    factor
+  }, random, sizes, ends, counts)
+}
+
+# Rows of one term among all random effects of a level.
+term_rows <- function(fit, label) {
+  sizes <- vapply(fit$random, function(term) length(term$columns), integer(1))
+  last <- cumsum(sizes)[[label]]
+  seq(last - sizes[[label]] + 1L, last)
+}
+
+# Predicted effects of one term: levels (with a kernel, all ids) x k.
+term_modes <- function(fit, label) {
+  term <- fit$random[[label]]
+  if (!is.null(term$kernel)) {
+    return(matrix(fit$modes, ncol = 1L, dimnames = list(names(fit$modes), term$columns)))
+  }
+  mode <- t(fit$modes[term_rows(fit, label), , drop = FALSE])
+  dimnames(mode) <- list(levels(term$factor), term$columns)
+  mode
+}
+
+fit_variances <- function(fit) {
+  engine_variances(fit$engine, unname(fit$theta), fit$sigma, fit$random[[1L]]$kernel)
+}
+
+# A view of the convergence record: nothing is said when all is well.
+report_convergence <- function(fit) {
+  if (!fit$opt$converged) {
+    warn_convergence(max(abs(fit$opt$gradient)), fit$opt$iterations)
+  }
+  if (fit$opt$singular) inform_boundary(fit)
+  if (identical(fit$opt$bound, "upper")) inform_upper(fit)
+}
+
+check_fit <- function(fit, arg = rlang::caller_arg(fit), call = rlang::caller_env()) {
+  if (!inherits(fit, "lmmfit")) {
+    abort_argument(arg, "a model fitted by lmmfit()", describe(fit), call)
+  }
+  fit
+}

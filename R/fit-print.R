@@ -1,0 +1,200 @@
+#' Print and summarise a fit
+#'
+#' The layout of lme4's summary: criterion, scaled residuals, random effects, fixed
+#' effects and their correlation.
+#'
+#' @param object,x a model fitted by [lmmfit()], or its summary.
+#' @param correlation (`logical(1)`) print the correlation of the fixed effects; by
+#'   default when there are 2 to 12 of them.
+#' @param digits significant digits.
+#' @param ... not used.
+#' @return `summary()` returns a list of class `summary.lmmfit` with the table
+#'   `coefficients` (estimate, standard error, t value), `varcor`, `residuals` (scaled),
+#'   `sigma`, `vcov`, `ngrps`, `nobs`, `opt` and `call`; `print()` its argument, invisibly.
+#' @examples
+#' fit <- lmmfit(distance ~ age + (1 | Subject), data = nlme::Orthodont)
+#' summary(fit)
+#' @export
+summary.lmmfit <- function(object, ...) {
+  estimate <- object$coefficients
+  se <- sqrt(diag(object$vcov))
+  structure(list(
+    call = object$call, formula = object$formula, REML = object$REML,
+    coefficients = cbind(Estimate = estimate, `Std. Error` = se, `t value` = estimate / se),
+    varcor = VarCorr(object), sigma = object$sigma, vcov = object$vcov,
+    residuals = stats::na.omit(residuals(object, "pearson", scaled = TRUE)), ngrps = ngrps(object),
+    nobs = nobs(object), logLik = logLik(object), df.residual = df.residual(object),
+    opt = object$opt, engine = object$engine[c("name", "reason")],
+    dropped = object$dropped, na.action = attr(object$frame, "na.action"),
+    kernels = kernel_notes(object)
+  ), class = "summary.lmmfit")
+}
+
+# "id: 1,940 ids, 1,410 with records" for each kernel.
+kernel_notes <- function(object) {
+  has <- Filter(function(term) !is.null(term$kernel), object$random)
+  vapply(has, function(term) {
+    paste0("Relationship matrix of ", term$group, ": ", count(nrow(term$kernel)), " ids, ",
+           count(nlevels(term$factor)), " with records")
+  }, character(1))
+}
+
+#' @rdname summary.lmmfit
+#' @export
+print.summary.lmmfit <- function(x, digits = max(3L, getOption("digits") - 3L),
+                                 correlation = NULL, ...) {
+  print_title(x)
+  print_criterion(x)
+  residuals <- stats::quantile(x$residuals, names = FALSE)
+  names(residuals) <- c("Min", "1Q", "Median", "3Q", "Max")
+  cat("Scaled residuals: \n")
+  print(zapsmall(residuals, digits + 1L), digits = digits)
+  cat("\nRandom effects:\n")
+  print(x$varcor, digits = digits, comp = c("Variance", "Std.Dev."))
+  print_sizes(x)
+  for (note in x$kernels) cat(note, "\n", sep = "")
+  if (nrow(x$coefficients) > 0L) {
+    cat("\nFixed effects:\n")
+    stats::printCoefmat(x$coefficients, digits = digits)
+    print_correlation(x, correlation)
+  }
+  print_notes(x)
+  invisible(x)
+}
+
+print_title <- function(x) {
+  method <- if (x$REML) "REML" else "maximum likelihood"
+  cat("Linear mixed model fit by ", method, " ['lmmfit']\n", sep = "")
+  cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
+  if (!is.null(x$call$data)) cat("   Data: ", deparse1(x$call$data), "\n", sep = "")
+  if (!is.null(x$call$subset)) cat(" Subset: ", deparse1(x$call$subset), "\n", sep = "")
+  if (!is.null(x$call$weights)) cat("Weights: ", deparse1(x$call$weights), "\n", sep = "")
+}
+
+print_criterion <- function(x) {
+  if (x$REML) {
+    cat("\nREML criterion at convergence:", format(round(-2 * as.numeric(x$logLik), 1)),
+        "\n\n")
+    return(invisible())
+  }
+  table <- c(AIC = stats::AIC(x$logLik), BIC = stats::BIC(x$logLik),
+             logLik = as.numeric(x$logLik), deviance = -2 * as.numeric(x$logLik),
+             df.resid = x$df.residual)
+  table <- format(round(table, 1))
+  table[["df.resid"]] <- format(x$df.residual)
+  cat("\n")
+  print(table, quote = FALSE)
+  cat("\n")
+}
+
+print_sizes <- function(x) {
+  groups <- paste(names(x$ngrps), x$ngrps, sep = ", ", collapse = "; ")
+  cat("Number of obs: ", x$nobs, ", groups:  ", groups, "\n", sep = "")
+  if (length(x$na.action) > 0L) cat("(", stats::naprint(x$na.action), ")\n", sep = "")
+}
+
+print_correlation <- function(x, correlation) {
+  p <- nrow(x$vcov)
+  wanted <- if (is.null(correlation)) p <= 12L else check_flag(correlation)
+  if (p < 2L || !wanted) return(invisible())
+  cat("\nCorrelation of Fixed Effects:\n")
+  names <- rownames(x$vcov)
+  table <- matrix(format(round(stats::cov2cor(x$vcov), 3), nsmall = 3), p,
+                  dimnames = list(abbreviate(names, minlength = 11),
+                                  abbreviate(names, minlength = 6)))
+  table[!lower.tri(table)] <- ""
+  print(table[-1L, -p, drop = FALSE], quote = FALSE)
+}
+
+# What the convergence record has to say, once and calmly.
+print_notes <- function(x) {
+  if (length(x$dropped) > 0L) {
+    cat("\nDropped, as combinations of other columns: ", some_of(x$dropped, quote = FALSE),
+        "\n", sep = "")
+  }
+  zero <- zero_components(x)
+  if (length(zero) > 0L) {
+    cat("\nZero is the best estimate of the variance of ", some_of(zero, quote = FALSE),
+        ".\n", sep = "")
+  } else if (x$opt$singular) {
+    cat("\nThe covariance of the random effects is estimated as singular.\n")
+  }
+  if (identical(x$opt$bound, "upper")) cat("\nThe residual variance is estimated as zero.\n")
+  if (!x$opt$converged) {
+    cat("\nNot converged: the largest gradient is ",
+        signif(max(abs(x$opt$gradient)), 3), ".\n", sep = "")
+  }
+}
+
+# Names of the variances that are exactly zero, for a fit or its summary.
+zero_components <- function(x) {
+  varcor <- if (inherits(x, "lmmfit")) VarCorr(x) else x$varcor
+  unlist(lapply(names(varcor), function(group) {
+    sd <- attr(varcor[[group]], "stddev")
+    if (any(sd == 0)) paste0(group, " ", names(sd)[sd == 0])
+  }))
+}
+
+#' @rdname summary.lmmfit
+#' @export
+print.lmmfit <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
+  print_title(x)
+  if (x$REML) {
+    cat("REML criterion at convergence:", round(deviance(x), 4), "\n")
+  } else {
+    ll <- logLik(x)
+    print(c(AIC = stats::AIC(ll), BIC = stats::BIC(ll), logLik = as.numeric(ll),
+            deviance = deviance(x), df.resid = df.residual(x)), digits = digits + 1L)
+  }
+  cat("Random effects:\n")
+  print(VarCorr(x), digits = digits, comp = "Std.Dev.")
+  print_sizes(list(ngrps = ngrps(x), nobs = nobs(x),
+                   na.action = attr(x$frame, "na.action")))
+  if (length(fixef(x)) > 0L) {
+    cat("Fixed Effects:\n")
+    print(fixef(x), digits = digits)
+  } else {
+    cat("No fixed effects\n")
+  }
+  invisible(x)
+}
+
+#' @rdname lmmfit-methods
+#' @export
+print.VarCorr.lmmfit <- function(x, digits = max(3L, getOption("digits") - 2L),
+                                 comp = "Std.Dev.", ...) {
+  print(format_varcorr(x, digits, comp), quote = FALSE)
+  invisible(x)
+}
+
+# Character matrix: Groups, Name, what `comp` asks for, and Corr where there is any.
+format_varcorr <- function(x, digits, comp) {
+  sd <- c(lapply(x, attr, "stddev"), list(Residual = attr(x, "sc")))
+  sizes <- lengths(sd)
+  first <- cumsum(c(1L, sizes))[seq_along(sizes)]
+  groups <- rep("", sum(sizes))
+  groups[first] <- names(sd)
+  out <- cbind(Groups = groups,
+               Name = c(unlist(lapply(x, rownames), use.names = FALSE), ""))
+  if ("Variance" %in% comp) {
+    out <- cbind(out, Variance = format(unlist(sd)^2, digits = digits))
+  }
+  if ("Std.Dev." %in% comp) {
+    out <- cbind(out, Std.Dev. = format(unlist(sd), digits = digits))
+  }
+  widest <- max(sizes)
+  if (widest > 1L) {
+    places <- max(2L, digits - 2L)
+    corr <- matrix("", nrow(out), widest - 1L)
+    for (i in which(sizes > 1L)) {
+      k <- sizes[[i]]
+      cells <- format(round(attr(x[[i]], "correlation"), places), nsmall = places)
+      cells[!lower.tri(cells)] <- ""
+      corr[first[[i]] + seq_len(k) - 1L, seq_len(k - 1L)] <- cells[, -k]
+    }
+    colnames(corr) <- c("Corr", rep("", widest - 2L))
+    out <- cbind(out, corr)
+  }
+  rownames(out) <- rep("", nrow(out))
+  out
+}

@@ -1,0 +1,139 @@
+#' Fit a linear mixed model
+#'
+#' Fits y = X b + Z u + e by restricted maximum likelihood (REML) or maximum likelihood
+#' (ML), with the formula of 'lme4' and, where there is one, a relationship matrix on the
+#' grouping factor.
+#'
+#' @section Formula:
+#' The fixed part is that of [stats::lm()]. Random terms are written as in 'lme4':
+#' `(1 | g)`, `(x | g)` for correlated and `(x || g)` for uncorrelated intercepts and
+#' slopes (factors are decorrelated too, which 'lme4' before version 2 does not do).
+#' A relationship matrix K is given either to every term on `id`, by
+#' `kinship = list(id = K)`, or to one term, by `kin(1 | id, K)`: the effects of two
+#' individuals then have the covariance sigma2_g K_ij.
+#'
+#' This version fits one grouping factor: either with i.i.d. effects (intercept, or
+#' intercept and slopes), or with one kernel and an intercept, with one or several
+#' records per individual.
+#'
+#' @section Method:
+#' The criterion is -2 times the full log-likelihood, with the fixed effects and the
+#' residual variance profiled out; its gradient and Hessian are exact. I.i.d. effects are
+#' computed from cross-products within levels, a kernel in its eigenbasis; no evaluation
+#' depends on the number of records. With one variance ratio every local minimum over the
+#' whole range is found; with several a trust-region Newton search runs from several
+#' starts. A variance is zero only when the derivative at zero says so.
+#'
+#' @param formula (`formula`) response ~ fixed effects + random terms.
+#' @param data (`data.frame`, `list` or `environment`) where the variables are. By default
+#'   they are taken from where the formula was made.
+#' @param kinship (named `list`) relationship matrices by the name of the grouping factor:
+#'   symmetric positive semi-definite matrices (q x q) whose row and column names are ids.
+#'   Levels are matched by id; ids without records are kept for [blup()] and predictions.
+#' @param REML (`logical(1)`) REML, the default, as its variance estimates allow for the
+#'   estimated fixed effects; or ML, which likelihood-ratio tests of fixed effects need.
+#' @param weights (`numeric(n)`) prior weights w > 0: the residual variance of a record is
+#'   sigma2 / w.
+#' @param offset (`numeric(n)`) a known part of the mean.
+#' @param subset an expression, evaluated in `data`, that says which rows to use.
+#' @param na.action what to do with missing values, by default `getOption("na.action")`:
+#'   rows with any are left out, and counted by `summary()`.
+#' @param contrasts (named `list`) contrasts of factors, as for [stats::lm()].
+#' @param start (`numeric`) a first value of theta, tried beside the usual ones (with
+#'   several variance parameters).
+#' @param control the settings made by [lmm_control()].
+#' @param ... not used; anything here is an error.
+#'
+#' @return An object of class `lmmfit`: a list with
+#'   \item{call, formula}{what was asked}
+#'   \item{coefficients}{the p fixed effects; `dropped` the names of columns left out
+#'     because they are combinations of others}
+#'   \item{theta}{variance parameters relative to sigma: the lower triangle of the factor
+#'     T, Var(u) = sigma2 T T', term by term}
+#'   \item{sigma}{residual standard deviation (of a record of weight 1)}
+#'   \item{opt}{the convergence record: criterion, gradient and Hessian in theta,
+#'     iterations, evaluations, starts, and which bound the estimate is on}
+#'   \item{engine}{which engine computed it and why, with what it needs}
+#'   \item{frame, fixed, random}{the data and the design}
+#'   Use the extractors ([fixef()], [ranef()], [VarCorr()], [heritability()], [blup()], and
+#'   the usual methods) rather than its elements.
+#'
+#' Unknown variables, a response that is constant, infinite or missing everywhere, weights
+#' that are not positive, grouping factors with one level or with as many random effects as
+#' records (without a kernel), and relationship matrices without ids, with missing ids or
+#' values, not symmetric or not positive semi-definite are errors that name what is wrong.
+#'
+#' @references
+#' Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects models
+#' using lme4. Journal of Statistical Software 67(1). \doi{10.18637/jss.v067.i01}
+#'
+#' Patterson HD, Thompson R (1971). Recovery of inter-block information when block sizes
+#' are unequal. Biometrika 58, 545-554. \doi{10.1093/biomet/58.3.545}
+#'
+#' Kang HM et al. (2008). Efficient control of population structure in model organism
+#' association mapping. Genetics 178, 1709-1723. \doi{10.1534/genetics.107.080101}
+#'
+#' @examples
+#' fit <- lmmfit(distance ~ age + Sex + (1 | Subject), data = nlme::Orthodont)
+#' summary(fit)
+#'
+#' # a relationship matrix: two families of four full sibs, and unrelated others
+#' ids <- paste0("id", 1:60)
+#' K <- diag(60)
+#' K[1:4, 1:4] <- K[5:8, 5:8] <- 0.5
+#' diag(K) <- 1
+#' dimnames(K) <- list(ids, ids)
+#' set.seed(1)
+#' pheno <- data.frame(id = rep(ids, 2), y = rnorm(120) + rep(rnorm(60), 2))
+#' fit <- lmmfit(y ~ 1 + (1 | id), pheno, kinship = list(id = K))
+#' heritability(fit)
+#' @export
+lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, offset,
+                   subset, na.action, contrasts = NULL, start = NULL,
+                   control = lmm_control(), ...) {
+  rlang::check_dots_empty()
+  call <- match.call()
+  env <- parent.frame()
+  here <- rlang::current_env()
+  check_flag(REML)
+  check_control(control, here)
+  formula <- as_formula(formula, here)
+
+  parts <- model_formula(formula, here)
+  frame <- model_frame(parts, call, data, env, here)
+  fixed <- model_fixed(parts, frame$frame, contrasts, here)
+  random <- model_random(parts, frame$frame, kinship, contrasts, environment(formula), here)
+  engine <- choose_engine(frame, fixed, random, here)
+  check_start(start, engine, here)
+  opt <- engine_optimise(engine, REML, control, start)
+  fit <- new_lmmfit(call, formula, REML, frame, fixed, random, engine, opt, control)
+  report_convergence(fit)
+  fit
+}
+
+as_formula <- function(formula, call) {
+  if (is.character(formula) && length(formula) == 1L) {
+    return(stats::as.formula(formula, env = rlang::caller_env(2L)))
+  }
+  if (!inherits(formula, "formula")) {
+    abort_argument("formula", "a two-sided formula such as y ~ x + (1 | group)",
+                   describe(formula), call)
+  }
+  formula
+}
+
+check_control <- function(control, call) {
+  if (!inherits(control, "lmm_control")) {
+    abort_argument("control", "made by lmm_control()", describe(control), call)
+  }
+}
+
+check_start <- function(start, engine, call) {
+  if (is.null(start)) return(invisible())
+  wanted <- n_theta(engine)
+  if (!is.numeric(start) || length(start) != wanted || any(!is.finite(start))) {
+    abort_argument("start", paste0("a finite numeric vector of length ", wanted,
+                                   ", the number of variance parameters"),
+                   describe(start), call)
+  }
+}

@@ -1,0 +1,380 @@
+#include "core/blocked.h"
+
+#include <Eigen/Cholesky>
+#include <Eigen/Eigenvalues>
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace kinlmm {
+
+BlockedData blocked_data(const ConstMatrixRef& Z, const ConstMatrixRef& Xy,
+                         const std::vector<int>& level, Index q) {
+  BlockedData data;
+  data.n = Xy.rows();
+  data.p = Xy.cols() - 1;
+  data.k = Z.cols();
+  data.q = q;
+  const Index k = data.k, width = data.p + 1;
+  data.A = Matrix::Zero(k, k * q);
+  data.B = Matrix::Zero(k, width * q);
+  for (Index i = 0; i < data.n; ++i) {
+    const Index j = level[static_cast<std::size_t>(i)];
+    for (Index a = 0; a < k; ++a) {
+      const double z = Z(i, a);
+      for (Index b = 0; b < k; ++b) data.A(a, j * k + b) += z * Z(i, b);
+      for (Index b = 0; b < width; ++b) data.B(a, j * width + b) += z * Xy(i, b);
+    }
+  }
+  data.C = Xy.transpose() * Xy;
+  return data;
+}
+
+Matrix blocked_factor(const BlockedData& data, const ConstVectorRef& theta) {
+  Matrix T = Matrix::Zero(data.k, data.k);
+  for (Index i = 0; i < theta.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    T(data.row[at], data.col[at]) = theta(i);
+  }
+  return T;
+}
+
+namespace {
+
+// L with L L' = T'A_j T + I, and R = L^-1 T': everything about level j follows from them,
+// and none of it needs Psi to be invertible.
+struct Level {
+  Matrix L;  // k x k
+  Matrix R;  // k x k
+};
+Level factor_level(const BlockedData& data, const Matrix& T, Index j) {
+  const Index k = data.k;
+  Level level;
+  if (k == 1) {
+    level.L = Matrix::Constant(1, 1, std::sqrt(T(0, 0) * T(0, 0) * data.A(0, j) + 1));
+    level.R = T / level.L(0, 0);
+    return level;
+  }
+  const Eigen::LLT<Matrix> llt(T.transpose() * data.A_of(j) * T + Matrix::Identity(k, k));
+  level.L = llt.matrixL();
+  level.R = level.L.triangularView<Eigen::Lower>().solve(T.transpose());
+  return level;
+}
+
+// Z_j'H^-1[Z_j] and Z_j'H^-1[X y].
+struct Whitened {
+  Matrix F;  // k x k
+  Matrix E;  // k x (p+1)
+};
+Whitened whiten_level(const BlockedData& data, const Matrix& R, Index j) {
+  const Matrix RA = R * data.A_of(j), RB = R * data.B_of(j);
+  return {data.A_of(j) - RA.transpose() * RA, data.B_of(j) - RA.transpose() * RB};
+}
+
+// Sums over levels behind the Hessian in Psi, for every pair of directions D_a, D_b, with
+// F_j, E_j as above, e_j its X part, v_j = Z_j'P y and Q = (X'H^-1 X)^-1.
+class HessianSums {
+ public:
+  HessianSums(const std::vector<Matrix>& directions, Index p)
+      : D_(directions),
+        count_(static_cast<Index>(directions.size())),
+        trace_FF_(Matrix::Zero(count_, count_)),
+        trace_FE_(Matrix::Zero(count_, count_)),
+        quadratic_(Matrix::Zero(count_, count_)),
+        first_(Vector::Zero(count_)),
+        cross_(Matrix::Zero(p, count_)),
+        weighted_(directions.size(), Matrix::Zero(p, p)) {}
+
+  void add(const Matrix& F, const Matrix& e, const Vector& v, const Matrix& Q) {
+    const Matrix EQE = e * Q * e.transpose();
+    std::vector<Matrix> FD(D_.size()), ED(D_.size()), Dv(D_.size());
+    for (std::size_t a = 0; a < D_.size(); ++a) {
+      const Index at = static_cast<Index>(a);
+      FD[a] = F * D_[a];
+      ED[a] = EQE * D_[a];
+      Dv[a] = D_[a] * v;
+      first_(at) += v.dot(Dv[a].col(0));
+      cross_.col(at) += e.transpose() * Dv[a];
+      weighted_[a] += e.transpose() * D_[a] * e;
+    }
+    for (Index a = 0; a < count_; ++a) {
+      for (Index b = 0; b <= a; ++b) {
+        const auto A = static_cast<std::size_t>(a), B = static_cast<std::size_t>(b);
+        trace_FF_(a, b) += (FD[A] * FD[B]).trace();
+        trace_FE_(a, b) += (FD[A] * ED[B]).trace() + (ED[A] * FD[B]).trace();
+        quadratic_(a, b) += Dv[A].col(0).dot(F * Dv[B].col(0));
+      }
+    }
+  }
+
+  // Second derivatives of the criterion along every pair, s = y'Py.
+  Matrix result(const Matrix& Q, double s, double dof, bool reml) const {
+    Matrix out(count_, count_);
+    for (Index a = 0; a < count_; ++a) {
+      for (Index b = 0; b <= a; ++b) {
+        double trace = trace_FF_(a, b);
+        if (reml) {
+          trace += -trace_FE_(a, b) + (Q * weighted_[static_cast<std::size_t>(a)] * Q *
+                                       weighted_[static_cast<std::size_t>(b)])
+                                          .trace();
+        }
+        const double curve = quadratic_(a, b) - cross_.col(a).dot(Q * cross_.col(b));
+        out(a, b) = -trace + dof * (2 * curve / s - first_(a) * first_(b) / (s * s));
+        out(b, a) = out(a, b);
+      }
+    }
+    return out;
+  }
+
+ private:
+  const std::vector<Matrix>& D_;
+  Index count_;
+  Matrix trace_FF_, trace_FE_, quadratic_;
+  Vector first_;
+  Matrix cross_;  // p x count
+  std::vector<Matrix> weighted_;
+};
+
+// dPsi / dtheta_i = e_row t_col' + t_col e_row'.
+std::vector<Matrix> psi_directions(const BlockedData& data, const Matrix& T) {
+  std::vector<Matrix> out(data.row.size(), Matrix::Zero(data.k, data.k));
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i].row(data.row[i]) += T.col(data.col[i]).transpose();
+    out[i].col(data.row[i]) += T.col(data.col[i]);
+  }
+  return out;
+}
+
+}  // namespace
+
+BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRef& theta,
+                                    bool reml) {
+  const Index p = data.p, k = data.k;
+  const double dof = static_cast<double>(reml ? data.n - p : data.n);
+  const Matrix T = blocked_factor(data, theta);
+  BlockedEvaluation out;
+  out.S = data.C;
+  std::vector<Whitened> levels;
+  levels.reserve(static_cast<std::size_t>(data.q));
+  for (Index j = 0; j < data.q; ++j) {
+    const Level level = factor_level(data, T, j);
+    const Matrix RB = level.R * data.B_of(j);
+    out.logdet += 2 * level.L.diagonal().array().log().sum();
+    out.S.noalias() -= RB.transpose() * RB;
+    levels.push_back(whiten_level(data, level.R, j));
+  }
+  const ProfiledFixed fixed = profiled_fixed(out.S);
+  out.gradient = Vector::Zero(theta.size());
+  out.hessian = Matrix::Zero(theta.size(), theta.size());
+  out.psi_gradient = Matrix::Zero(k, k);
+  if (!(fixed.s > 0)) {
+    out.value = std::numeric_limits<double>::infinity();
+    return out;
+  }
+  out.value = out.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof)) +
+              (reml ? fixed.logdet : 0);
+
+  const std::vector<Matrix> directions = psi_directions(data, T);
+  HessianSums sums(directions, p);
+  for (const Whitened& level : levels) {
+    const Matrix e = level.E.leftCols(p);
+    const Vector v = level.E.col(p) - e * fixed.beta;
+    out.psi_gradient += level.F - (dof / fixed.s) * v * v.transpose();
+    if (reml) out.psi_gradient -= e * fixed.unscaled * e.transpose();
+    sums.add(level.F, e, v, fixed.unscaled);
+  }
+  out.hessian = sums.result(fixed.unscaled, fixed.s, dof, reml);
+  const Matrix GT = out.psi_gradient * T;
+  for (Index i = 0; i < theta.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    out.gradient(i) = 2 * GT(data.row[at], data.col[at]);
+    for (Index l = 0; l < theta.size(); ++l) {
+      const auto to = static_cast<std::size_t>(l);
+      if (data.col[at] == data.col[to]) {
+        out.hessian(i, l) += 2 * out.psi_gradient(data.row[at], data.row[to]);
+      }
+    }
+  }
+  return out;
+}
+
+namespace {
+
+// The columns of T that the pattern leaves free at or below their diagonal form blocks,
+// one per term; a block that is rank deficient is factored again so that its zero columns
+// are exactly those whose own diagonal is free to grow.
+struct Canonical {
+  Vector theta;
+  bool singular = false;
+};
+Canonical canonical_theta(const BlockedData& data, const ConstVectorRef& theta,
+                          double negligible) {
+  Matrix T = blocked_factor(data, theta);
+  const Matrix psi = T * T.transpose();
+  Matrix factor = Matrix::Zero(data.k, data.k);
+  Canonical out;
+  for (Index c = 0; c < data.k; ++c) {
+    double pivot = psi(c, c) - factor.row(c).head(c).squaredNorm();
+    if (pivot <= negligible * negligible) {
+      out.singular = true;
+      continue;
+    }
+    pivot = std::sqrt(pivot);
+    factor(c, c) = pivot;
+    for (Index r = c + 1; r < data.k; ++r) {
+      factor(r, c) =
+          (psi(r, c) - factor.row(r).head(c).dot(factor.row(c).head(c))) / pivot;
+    }
+  }
+  out.theta.resize(theta.size());
+  for (Index i = 0; i < theta.size(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    out.theta(i) = factor(data.row[at], data.col[at]);
+  }
+  return out;
+}
+
+// Negative curvature of the criterion out of the null space of Psi, within the pattern:
+// the KKT condition of Psi >= 0. Returns true, and a theta that leaves, when it is
+// violated.
+bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at,
+                     const Vector& theta, Vector& escaped) {
+  const Matrix T = blocked_factor(data, theta);
+  Matrix pattern = Matrix::Zero(data.k, data.k);
+  for (std::size_t i = 0; i < data.row.size(); ++i) {
+    pattern(data.row[i], data.col[i]) = pattern(data.col[i], data.row[i]) = 1;
+  }
+  const Matrix psi = T * T.transpose();
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(psi);
+  const double zero = 1e-10 * std::max(1.0, eigen.eigenvalues().maxCoeff());
+  Index nullity = 0;
+  while (nullity < data.k && eigen.eigenvalues()(nullity) <= zero) ++nullity;
+  if (nullity == 0) return false;
+  const Matrix N = eigen.eigenvectors().leftCols(nullity);
+  const Matrix G = at.psi_gradient.cwiseProduct(pattern);
+  const Eigen::SelfAdjointEigenSolver<Matrix> reduced(N.transpose() * G * N);
+  if (reduced.eigenvalues()(0) >= -1e-7 * std::max(1.0, G.cwiseAbs().maxCoeff()))
+    return false;
+  const Vector v = N * reduced.eigenvectors().col(0);
+  const Matrix grown = (psi + 1e-2 * v * v.transpose()).cwiseProduct(pattern);
+  const Matrix factor =
+      Eigen::LLT<Matrix>(grown + 1e-12 * Matrix::Identity(data.k, data.k)).matrixL();
+  escaped.resize(theta.size());
+  for (Index i = 0; i < theta.size(); ++i) {
+    const auto e = static_cast<std::size_t>(i);
+    escaped(i) = factor(data.row[e], data.col[e]);
+  }
+  return true;
+}
+
+// One variance ratio: theta = sqrt(tau), every minimum over [0, upper].
+BlockedFit fit_scalar(const BlockedData& data, bool reml) {
+  auto in_tau = [&](double tau) {
+    const BlockedEvaluation e =
+        blocked_criterion(data, Vector::Constant(1, std::sqrt(tau)), reml);
+    Point point;
+    point.x = tau;
+    point.value = e.value;
+    point.first = e.psi_gradient(0, 0);
+    // d2/dtheta2 = 2 f' + 4 tau f''
+    point.second = tau > 0 ? (e.hessian(0, 0) - 2 * point.first) / (4 * tau) : 0;
+    return point;
+  };
+  // 1 / mean of Z_j'Z_j: where a level's own records weigh as much as the residual
+  const double unit = static_cast<double>(data.q) / data.A.sum();
+  std::vector<double> grid;
+  for (double ratio = 1e-6; ratio < 2e8; ratio *= 10) grid.push_back(ratio * unit);
+  const IntervalMinimum minimum = minimise_on_interval(in_tau, grid);
+  BlockedFit fit;
+  fit.theta = Vector::Constant(1, std::sqrt(minimum.at.x));
+  fit.at = blocked_criterion(data, fit.theta, reml);
+  fit.iterations = minimum.iterations;
+  fit.evaluations = minimum.evaluations + 1;
+  fit.starts = minimum.minima;
+  fit.converged = true;
+  fit.singular = minimum.bound < 0;
+  return fit;
+}
+
+BlockedFit fit_from(const BlockedData& data, bool reml, double tolerance,
+                    int max_iterations, const Vector& start) {
+  auto f = [&](const Vector& theta) { return blocked_criterion(data, theta, reml); };
+  BlockedFit fit;
+  Vector theta = start;
+  for (int round = 0; round < 20; ++round) {
+    const NewtonResult newton =
+        minimise_newton([&](const Vector& x) -> Evaluation { return f(x); }, theta,
+                        tolerance, max_iterations);
+    fit.iterations += newton.iterations;
+    fit.evaluations += newton.evaluations + 2;
+    fit.converged = newton.converged;
+    const double value = newton.at.value;
+    // a column that only rounding keeps from zero is zero, if the criterion agrees
+    Canonical rounded = canonical_theta(data, newton.x, 1e-5);
+    const Canonical exact = canonical_theta(data, newton.x, 0);
+    BlockedEvaluation at = f(rounded.theta);
+    if (!(at.value <= value + 1e-11 * (1 + std::abs(value)))) {
+      rounded = exact;
+      at = f(rounded.theta);
+    }
+    fit.theta = rounded.theta;
+    fit.at = at;
+    fit.singular = rounded.singular;
+    Vector escaped;
+    if (!rounded.singular || !leaves_boundary(data, at, fit.theta, escaped)) return fit;
+    theta = escaped;
+  }
+  fit.converged = false;
+  return fit;
+}
+
+}  // namespace
+
+BlockedFit fit_blocked(const BlockedData& data, bool reml, double tolerance,
+                       int max_iterations, const std::vector<Vector>& starts) {
+  if (data.row.size() == 1 && data.k == 1) return fit_scalar(data, reml);
+  BlockedFit best;
+  int evaluations = 0;
+  for (const Vector& start : starts) {
+    const BlockedFit fit = fit_from(data, reml, tolerance, max_iterations, start);
+    evaluations += fit.evaluations;
+    if (best.starts == 0 || fit.at.value < best.at.value) {
+      best = fit;
+      best.starts = 1;
+    }
+  }
+  best.evaluations = evaluations;
+  best.starts = static_cast<int>(starts.size());
+  return best;
+}
+
+BlockedEffects blocked_effects(const BlockedData& data, const ConstVectorRef& theta) {
+  const Index p = data.p, k = data.k;
+  const Matrix T = blocked_factor(data, theta);
+  const Matrix psi = T * T.transpose();
+  std::vector<Matrix> R;
+  Matrix S = data.C;
+  for (Index j = 0; j < data.q; ++j) {
+    R.push_back(factor_level(data, T, j).R);
+    const Matrix RB = R.back() * data.B_of(j);
+    S.noalias() -= RB.transpose() * RB;
+  }
+  const ProfiledFixed fixed = profiled_fixed(S);
+  BlockedEffects out;
+  out.mode.resize(k, data.q);
+  out.conditional.resize(k, k * data.q);
+  out.prediction.resize(k, k * data.q);
+  for (Index j = 0; j < data.q; ++j) {
+    const Matrix& Rj = R[static_cast<std::size_t>(j)];
+    const Whitened level = whiten_level(data, Rj, j);
+    const Matrix e = level.E.leftCols(p);
+    out.mode.col(j) = psi * (level.E.col(p) - e * fixed.beta);
+    const Matrix pe = psi * e;
+    out.conditional.middleCols(j * k, k) = Rj.transpose() * Rj;
+    out.prediction.middleCols(j * k, k) =
+        Rj.transpose() * Rj + pe * fixed.unscaled * pe.transpose();
+  }
+  return out;
+}
+
+}  // namespace kinlmm

@@ -1,0 +1,53 @@
+#include "core/rotated.h"
+#include "glue.h"
+
+using namespace kinlmm;
+using glue::map;
+
+namespace {
+
+RotatedData as_rotated(const Rcpp::List& x, bool centred) {
+  RotatedData data;
+  data.d = map(Rcpp::as<Rcpp::NumericVector>(x["d"]));
+  data.Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["Xy"]));
+  data.within = map(Rcpp::as<Rcpp::NumericMatrix>(x["within"]));
+  data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
+  data.unit = Rcpp::as<double>(x["unit"]);
+  if (centred && !Rf_isNull(x["intercept"])) {
+    data.intercept = map(Rcpp::as<Rcpp::NumericVector>(x["intercept"]));
+  }
+  return data;
+}
+
+Rcpp::List wrap_point(const Point& point) {
+  return Rcpp::List::create(Rcpp::_["tau"] = point.x, Rcpp::_["objective"] = point.value,
+                            Rcpp::_["first"] = point.first,
+                            Rcpp::_["second"] = point.second);
+}
+
+}  // namespace
+
+// [[Rcpp::export]]
+Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred) {
+  return glue::guarded([&] {
+    const RotatedData rotated = as_rotated(data, centred);
+    Rcpp::List out = wrap_point(rotated_criterion(rotated, reml, tau));
+    const Moments moments = rotated_moments(rotated, tau);
+    out["logdet"] = moments.logdet;
+    out["S"] = glue::wrap_matrix(moments.S);
+    return out;
+  });
+}
+
+// [[Rcpp::export]]
+Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
+  return glue::guarded([&] {
+    const IntervalMinimum fit = fit_rotated(as_rotated(data, centred), reml);
+    Rcpp::List out = wrap_point(fit.at);
+    out["evaluations"] = fit.evaluations;
+    out["iterations"] = fit.iterations;
+    out["minima"] = fit.minima;
+    out["bound"] = fit.bound;
+    return out;
+  });
+}

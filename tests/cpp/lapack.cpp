@@ -1,0 +1,64 @@
+// core/lapack.h on the BLAS and LAPACK of the system, so that the tests need no R.
+#include "core/lapack.h"
+
+#include <vector>
+
+#include "core/error.h"
+
+extern "C" {
+void dgemm_(const char*, const char*, const int*, const int*, const int*, const double*,
+            const double*, const int*, const double*, const int*, const double*, double*,
+            const int*, std::size_t, std::size_t);
+void dsyrk_(const char*, const char*, const int*, const int*, const double*,
+            const double*, const int*, const double*, double*, const int*, std::size_t,
+            std::size_t);
+void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*,
+             const int*, int*, const int*, int*, std::size_t, std::size_t);
+}
+
+namespace kinlmm {
+namespace lapack {
+
+namespace {
+int as_int(Index value) {
+  return static_cast<int>(value);
+}
+}  // namespace
+
+void gemm(bool transpose_a, bool transpose_b, double alpha, const ConstMatrixRef& A,
+          const ConstMatrixRef& B, double beta, MatrixRef C) {
+  const int rows = as_int(C.rows()), cols = as_int(C.cols());
+  const int inner = as_int(transpose_a ? A.rows() : A.cols());
+  const int lda = as_int(A.outerStride()), ldb = as_int(B.outerStride());
+  const int ldc = as_int(C.outerStride());
+  if (rows == 0 || cols == 0) return;
+  dgemm_(transpose_a ? "T" : "N", transpose_b ? "T" : "N", &rows, &cols, &inner, &alpha,
+         A.data(), &lda, B.data(), &ldb, &beta, C.data(), &ldc, 1, 1);
+}
+
+void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C) {
+  const int n = as_int(C.rows()), k = as_int(A.cols());
+  const int lda = as_int(A.outerStride()), ldc = as_int(C.outerStride());
+  if (n == 0) return;
+  dsyrk_("L", "N", &n, &k, &alpha, A.data(), &lda, &beta, C.data(), &ldc, 1, 1);
+}
+
+void eigen_symmetric(MatrixRef A, Vector& d) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  d.resize(n);
+  if (n == 0) return;
+  int info = 0, lwork = -1, liwork = -1, iwork_size = 0;
+  double work_size = 0;
+  dsyevd_("V", "L", &n, A.data(), &lda, d.data(), &work_size, &lwork, &iwork_size,
+          &liwork, &info, 1, 1);
+  lwork = static_cast<int>(work_size);
+  liwork = iwork_size;
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  std::vector<int> iwork(static_cast<std::size_t>(liwork));
+  dsyevd_("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(),
+          &liwork, &info, 1, 1);
+  if (info != 0) throw Error("eigen_failed", {{"info", info}});
+}
+
+}  // namespace lapack
+}  // namespace kinlmm

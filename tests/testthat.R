@@ -1,0 +1,4 @@
+library(testthat)
+library(kinlmm)
+
+test_check("kinlmm")

@@ -1,0 +1,77 @@
+# Short dense implementations of the model, by its textbook formulas:
+# y ~ N(X b, sigma2 H), H = W^-1 + Z Psi Z' (or tau Z K Z').
+
+dense_criterion <- function(y, X, H, REML) {
+  n <- length(y)
+  p <- ncol(X)
+  Hi <- solve(H)
+  XtHX <- t(X) %*% Hi %*% X
+  P <- Hi - Hi %*% X %*% solve(XtHX) %*% t(X) %*% Hi
+  s <- drop(t(y) %*% P %*% y)
+  dof <- if (REML) n - p else n
+  logdet <- function(A) as.numeric(determinant(A)$modulus)
+  logdet(H) + (if (REML) logdet(XtHX) else 0) + dof * (1 + log(2 * pi * s / dof))
+}
+
+# Everything about the effects u ~ N(0, sigma2 D) at H = W^-1 + Z D Z'.
+dense_effects <- function(y, X, Z, D, W, REML) {
+  H <- solve(W) + Z %*% D %*% t(Z)
+  Hi <- solve(H)
+  Q <- solve(t(X) %*% Hi %*% X)
+  P <- Hi - Hi %*% X %*% Q %*% t(X) %*% Hi
+  sigma2 <- drop(t(y) %*% P %*% y) / (length(y) - if (REML) ncol(X) else 0)
+  list(beta = drop(Q %*% t(X) %*% Hi %*% y), vcov = sigma2 * Q, sigma = sqrt(sigma2),
+       mode = drop(D %*% t(Z) %*% P %*% y),
+       conditional = sigma2 * diag(D - D %*% t(Z) %*% Hi %*% Z %*% D),
+       prediction = sigma2 * diag(D - D %*% t(Z) %*% P %*% Z %*% D))
+}
+
+# Central differences.
+numeric_gradient <- function(f, x, step = 1e-5) {
+  vapply(seq_along(x), function(i) {
+    h <- replace(numeric(length(x)), i, step * max(1, abs(x[[i]])))
+    (f(x + h) - f(x - h)) / (2 * sum(h))
+  }, numeric(1))
+}
+
+# A positive definite relationship matrix with ids, from q individuals and m markers.
+toy_kinship <- function(q, m = 3 * q, prefix = "i") {
+  G <- matrix(stats::rbinom(q * m, 2, rep(stats::runif(m, 0.1, 0.5), each = q)), q)
+  Z <- scale(G, scale = FALSE)
+  K <- tcrossprod(Z) / m
+  dimnames(K) <- rep(list(paste0(prefix, seq_len(q))), 2)
+  K
+}
+
+# Phenotypes with a genetic effect for the ids of K; `records` per id, may be 0.
+toy_pheno <- function(K, records = rep(1L, nrow(K)), h2 = 0.5) {
+  e <- eigen(K, symmetric = TRUE)
+  g <- drop(e$vectors %*% (sqrt(pmax(e$values, 0)) * stats::rnorm(nrow(K))))
+  g <- g / stats::sd(g) * sqrt(h2)
+  id <- rep(rownames(K), records)
+  x <- stats::rnorm(length(id))
+  data.frame(id = id, x = x, w = stats::runif(length(id), 0.5, 2),
+             y = 1 + 0.3 * x + g[match(id, rownames(K))] +
+               stats::rnorm(length(id), sd = sqrt(1 - h2)))
+}
+
+height_example <- function() {
+  withr::with_seed(42, {
+    X <- scale(matrix(sample(0:2, 15, replace = TRUE), 5, 3), scale = TRUE)
+    intercepts <- stats::rnorm(5, mean = 0, sd = 1)
+    data <- data.frame(individual = factor(rep(1:5, each = 5)), X)
+    data$height <- unlist(lapply(intercepts, function(b) b + stats::rnorm(5, 0, 1)))
+    data
+  })
+}
+
+# The errors of kinlmm carry a class, fields and a text.
+expect_kinlmm_error <- function(expr, class, text = NULL, fields = list()) {
+  condition <- expect_error(expr, class = paste0("kinlmm_error_", class))
+  expect_s3_class(condition, "kinlmm_error")
+  message <- cli::ansi_strip(conditionMessage(condition))
+  message <- gsub("\\s+", " ", message)
+  if (!is.null(text)) for (part in text) expect_match(message, part, fixed = TRUE)
+  for (name in names(fields)) expect_equal(condition[[name]], fields[[name]])
+  invisible(condition)
+}

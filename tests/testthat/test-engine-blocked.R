@@ -1,0 +1,101 @@
+sleep_like <- withr::with_seed(3, {
+  sizes <- c(2, 5, 9, 4, 7, 3)
+  data <- data.frame(g = rep(letters[1:6], sizes), x = stats::rnorm(30),
+                     w = stats::runif(30, 0.5, 2))
+  data$y <- data$x + stats::rnorm(6)[match(data$g, letters)] +
+    data$x * stats::rnorm(6)[match(data$g, letters)] + stats::rnorm(30)
+  data
+})
+
+dense_of <- function(fit, theta) {
+  T <- matrix(c(theta[1:2], 0, theta[3]), 2)
+  Z <- model.matrix(fit, "random")
+  list(X = model.matrix(fit), Z = Z, D = kronecker(diag(ncol(Z) / 2), tcrossprod(T)),
+       W = diag(weights(fit)))
+}
+
+test_that("the criterion at fixed theta is the dense formula's", {
+  fit <- lmmfit(y ~ x + (x | g), sleep_like, weights = w)
+  for (theta in list(c(1, 0.3, 0.8), c(0.2, -0.5, 0), c(0, 0, 0), c(0, 0, 2))) {
+    at <- dense_of(fit, theta)
+    H <- solve(at$W) + at$Z %*% at$D %*% t(at$Z)
+    for (REML in c(TRUE, FALSE)) {
+      expect_equal(engine_criterion(fit$engine, theta, REML),
+                   dense_criterion(fit$y, at$X, H, REML), tolerance = 1e-11)
+    }
+  }
+})
+
+test_that("gradient and Hessian are those of central differences", {
+  fit <- lmmfit(y ~ x + (x | g), sleep_like, weights = w)
+  evaluate <- function(theta, REML) check_core(cpp_blocked_evaluate(fit$engine$data, theta, REML))
+  for (theta in list(c(0.7, 0.4, 0.9), c(1.5, -0.2, 0.1), c(0.3, 0.3, 0))) {
+    for (REML in c(TRUE, FALSE)) {
+      at <- evaluate(theta, REML)
+      f <- function(t) evaluate(t, REML)$objective
+      expect_equal(at$gradient, numeric_gradient(f, theta), tolerance = 1e-7)
+      columns <- vapply(1:3, function(i) {
+        numeric_gradient(function(t) evaluate(t, REML)$gradient[[i]], theta)
+      }, numeric(3))
+      expect_equal(at$hessian, columns, tolerance = 1e-6)
+    }
+  }
+})
+
+test_that("effects and their variances are the dense formulas'", {
+  for (REML in c(TRUE, FALSE)) {
+    fit <- lmmfit(y ~ x + (x | g), sleep_like, weights = w, REML = REML)
+    at <- dense_of(fit, unname(fit$theta))
+    by_hand <- dense_effects(fit$y, at$X, at$Z, at$D, at$W, REML)
+    expect_equal(fixef(fit), by_hand$beta, tolerance = 1e-9, ignore_attr = TRUE)
+    expect_equal(vcov(fit), by_hand$vcov, tolerance = 1e-9, ignore_attr = TRUE)
+    expect_equal(as.vector(t(ranef(fit)$g)), by_hand$mode, tolerance = 1e-9)
+    expect_equal(as.vector(apply(attr(ranef(fit)$g, "postVar"), 3, diag)),
+                 by_hand$conditional, tolerance = 1e-9)
+    expect_equal(blup(fit)$pev, as.vector(t(matrix(by_hand$prediction, 2))),
+                 tolerance = 1e-9)
+  }
+})
+
+test_that("the order of rows and levels does not matter", {
+  fit <- lmmfit(y ~ x + (x | g), sleep_like)
+  shuffled <- sleep_like[withr::with_seed(1, sample(30)), ]
+  shuffled$g <- factor(shuffled$g, rev(letters[1:6]))
+  again <- lmmfit(y ~ x + (x | g), shuffled)
+  expect_equal(again$theta, fit$theta, tolerance = 1e-7)
+  expect_equal(deviance(again), deviance(fit), tolerance = 1e-12)
+})
+
+test_that("balanced one-way ML has its closed form", {
+  data <- withr::with_seed(9, data.frame(g = rep(1:8, each = 5), y = stats::rnorm(40)))
+  data$y <- data$y + withr::with_seed(8, stats::rnorm(8, sd = 2))[data$g]
+  fit <- lmmfit(y ~ 1 + (1 | g), data, REML = FALSE)
+  means <- tapply(data$y, data$g, mean)
+  within <- sum((data$y - means[data$g])^2) / 32
+  between <- 5 * sum((means - mean(data$y))^2) / 8
+  expect_equal(sigma(fit)^2, within, tolerance = 1e-9)
+  expect_equal(unname(fit$theta)^2, (between / within - 1) / 5, tolerance = 1e-9)
+})
+
+test_that("a correlation on its boundary is found, and no worse point kept", {
+  data <- withr::with_seed(12, {
+    d <- data.frame(g = rep(1:6, each = 4), x = rep(0:3, 6))
+    u <- stats::rnorm(6)
+    d$y <- u[d$g] * (1 + d$x) + stats::rnorm(24, sd = 0.5)
+    d
+  })
+  fit <- suppressMessages(lmmfit(y ~ x + (x | g), data))
+  grid <- expand.grid(a = seq(0, 4, 0.5), b = seq(-4, 4, 0.5), c = seq(0, 4, 0.5))
+  values <- apply(grid, 1, function(t) engine_criterion(fit$engine, t, TRUE))
+  expect_true(all(values >= deviance(fit) - 1e-9))
+})
+
+test_that("a given start gives the same optimum", {
+  fit <- lmmfit(y ~ x + (x | g), sleep_like)
+  for (start in list(c(1e-3, 0, 1e-3), c(30, -5, 20), c(0, 0, 0))) {
+    again <- suppressMessages(lmmfit(y ~ x + (x | g), sleep_like, start = start))
+    expect_equal(deviance(again), deviance(fit), tolerance = 1e-12)
+  }
+  expect_kinlmm_error(lmmfit(y ~ x + (x | g), sleep_like, start = 1), "argument",
+                      "finite numeric vector of length 3")
+})

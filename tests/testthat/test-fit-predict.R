@@ -1,0 +1,89 @@
+fit <- lmmfit(distance ~ age + Sex + (age | Subject), nlme::Orthodont)
+
+test_that("predictions of the fit's own records", {
+  expect_equal(predict(fit), fitted(fit))
+  expect_equal(predict(fit, as.data.frame(nlme::Orthodont)), fitted(fit))
+  population <- drop(model.matrix(fit) %*% fixef(fit))
+  expect_equal(predict(fit, re.form = NA), population, ignore_attr = TRUE)
+  expect_equal(predict(fit, re.form = ~0), population, ignore_attr = TRUE)
+})
+
+test_that("re.form takes some of the effects", {
+  new <- as.data.frame(nlme::Orthodont)[1:6, ]
+  intercept <- predict(fit, new, re.form = ~ (1 | Subject))
+  by_hand <- predict(fit, new, re.form = NA) +
+    ranef(fit)$Subject[as.character(new$Subject), "(Intercept)"]
+  expect_equal(intercept, by_hand)
+  expect_equal(predict(fit, new, re.form = ~ (age | Subject)), predict(fit, new))
+  expect_kinlmm_error(predict(fit, new, re.form = ~ (1 | Sex)), "argument",
+                      "`re.form` must be")
+  expect_kinlmm_error(predict(fit, new, re.form = 3), "argument", "`re.form` must be")
+})
+
+test_that("new levels are an error, or at the population mean", {
+  new <- data.frame(age = c(8, 10), Sex = "Male", Subject = c("M01", "nobody"))
+  expect_kinlmm_error(predict(fit, new), "new_levels",
+                      c("`Subject`", "1 is not: \"nobody\"", "allow.new.levels"),
+                      list(unknown = "nobody"))
+  value <- predict(fit, new, allow.new.levels = TRUE)
+  expect_equal(value[[2]], predict(fit, new, re.form = NA)[[2]])
+  expect_false(value[[1]] == predict(fit, new, re.form = NA)[[1]])
+})
+
+test_that("missing values give NA, rows keep their names", {
+  new <- data.frame(age = c(8, NA), Sex = "Male", Subject = c("M01", "M02"),
+                    row.names = c("a", "b"))
+  value <- predict(fit, new)
+  expect_named(value, c("a", "b"))
+  expect_true(is.na(value[["b"]]))
+})
+
+test_that("offsets in the formula and as an argument are added", {
+  data <- as.data.frame(nlme::Orthodont)
+  inside <- lmmfit(distance ~ age + offset(age / 10) + (1 | Subject), data)
+  outside <- lmmfit(distance ~ age + (1 | Subject), data, offset = age / 10)
+  expect_equal(predict(inside, data), fitted(inside))
+  expect_equal(predict(outside, data), fitted(outside))
+})
+
+test_that("unphenotyped relatives are predicted through the kernel", {
+  K <- withr::with_seed(1, toy_kinship(40))
+  data <- withr::with_seed(2, toy_pheno(K, rep(c(1L, 0L), 20)))
+  fit <- suppressMessages(lmmfit(y ~ x + (1 | id), data, kinship = list(id = K)))
+  new <- data.frame(id = rownames(K), x = 0)
+  expect_equal(predict(fit, new, re.form = NULL) - fixef(fit)[["(Intercept)"]],
+               blup(fit)$value, ignore_attr = TRUE)
+  expect_kinlmm_error(predict(fit, data.frame(id = "stranger", x = 0)), "new_levels",
+                      "stranger")
+})
+
+test_that("simulations have the model's mean and covariance", {
+  draws <- as.matrix(simulate(fit, 4000, seed = 1))
+  Z <- model.matrix(fit, "random")
+  V <- Z %*% kronecker(diag(27), VarCorr(fit)$Subject) %*% t(Z) + diag(sigma(fit)^2, 108)
+  expect_equal(rowMeans(draws), predict(fit, re.form = NA), tolerance = 0.01)
+  expect_equal(stats::cov(t(draws))[1:8, 1:8], V[1:8, 1:8], tolerance = 0.1,
+               ignore_attr = TRUE)
+  kept <- as.matrix(simulate(fit, 2000, seed = 1, use.u = TRUE))
+  expect_equal(rowMeans(kept), fitted(fit), tolerance = 0.01)
+})
+
+test_that("kernel effects are simulated with covariance K", {
+  K <- withr::with_seed(1, toy_kinship(8, 200))
+  data <- withr::with_seed(2, toy_pheno(K, rep(2L, 8)))
+  fit <- suppressMessages(lmmfit(y ~ 1 + (1 | id), data, kinship = list(id = K)))
+  fit$theta[] <- 2
+  draws <- as.matrix(simulate(fit, 6000, seed = 1)) / sigma(fit)
+  Z <- 1 * outer(data$id, rownames(K), "==")
+  expect_equal(stats::cov(t(draws)), 4 * Z %*% K %*% t(Z) + diag(16), tolerance = 0.06,
+               ignore_attr = TRUE)
+})
+
+test_that("a seed makes simulations reproducible and leaves the generator alone", {
+  withr::local_seed(7)
+  before <- .Random.seed
+  one <- simulate(fit, 2, seed = 5)
+  expect_identical(.Random.seed, before)
+  expect_identical(one, simulate(fit, 2, seed = 5))
+  expect_named(one, c("sim_1", "sim_2"))
+})

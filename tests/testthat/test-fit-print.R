@@ -1,0 +1,51 @@
+test_that("the height example prints lme4's figures", {
+  data <- height_example()
+  fit <- lmmfit(height ~ X1 + X2 + X3 + (1 | individual), data)
+  printed <- capture.output(print(summary(fit)))
+  expected <- c(
+    "REML criterion at convergence: 86.3",
+    "-1.51387 -0.77446  0.08211  0.62760  1.46843",
+    " individual (Intercept) 2.679    1.637",
+    " Residual               1.282    1.132",
+    "Number of obs: 25, groups:  individual, 5",
+    "(Intercept)  0.004311   0.766254   0.006",
+    "X1           0.617622   0.320298   1.928",
+    "X2           0.051748   0.299611   0.173",
+    "X3          -0.242696   0.277386  -0.875",
+    "X1  0.000", "X2  0.000 -0.500", "X3  0.000 -0.354  0.000"
+  )
+  for (line in expected) expect_true(any(trimws(printed, "right") == line), label = line)
+})
+
+test_that("the layout is that of lme4's summary", {
+  skip_if_not_installed("lme4")
+  figures <- function(fit) {
+    lines <- trimws(capture.output(print(summary(fit))), "right")
+    lines[!grepl("Linear mixed model|Data:|optimizer|^$", lines)]
+  }
+  for (REML in c(TRUE, FALSE)) {
+    ours <- lmmfit(Reaction ~ Days + (Days | Subject), lme4::sleepstudy, REML = REML)
+    theirs <- lme4::lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy, REML = REML)
+    a <- figures(ours)
+    b <- figures(theirs)
+    # the last printed digit may differ where lme4 stops short of the optimum
+    expect_equal(gsub("[0-9.]+", "#", a), gsub("[0-9.]+", "#", b))
+  }
+})
+
+test_that("print() is short and complete", {
+  fit <- lmmfit(distance ~ age + (age | Subject), nlme::Orthodont, weights = rep(2, 108))
+  expect_output(print(fit), "REML criterion at convergence")
+  expect_output(print(fit), "Number of obs: 108, groups:  Subject, 27")
+  expect_output(print(summary(fit)), "Weights: rep\\(2, 108\\)")
+  expect_output(print(summary(fit), correlation = TRUE), "Correlation of Fixed Effects")
+  ml <- update(fit, REML = FALSE)
+  expect_output(print(ml), "AIC")
+})
+
+test_that("a kernel's summary says how many ids it has", {
+  K <- withr::with_seed(1, toy_kinship(20))
+  data <- withr::with_seed(2, toy_pheno(K, rep(c(1L, 0L), 10)))
+  fit <- suppressMessages(lmmfit(y ~ (1 | id), data, kinship = list(id = K)))
+  expect_output(print(summary(fit)), "20 ids, 10 with records")
+})
