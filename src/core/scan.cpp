@@ -1,10 +1,15 @@
 #include "core/scan.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <initializer_list>
 #include <limits>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "core/error.h"
 #include "core/lapack.h"
@@ -187,6 +192,7 @@ class Scanner {
       out_.sums_seconds += watch.lap();
       parallel_for(count(), options_.threads, [this](Index j) { test(j); });
       widen();
+      copy_twins();
       out_.optima_seconds += watch.lap();
     }
     monitor.tick(m, m);
@@ -199,10 +205,14 @@ class Scanner {
     const double nan = std::numeric_limits<double>::quiet_NaN();
     out_.status.assign(m, static_cast<int>(ScanStatus::kTested));
     out_.observed.assign(m, 0);
-    for (auto* column : {&out_.frequency, &out_.beta, &out_.se, &out_.lambda,
-                         &out_.lambda_ml, &out_.wald, &out_.lrt, &out_.score}) {
-      column->assign(m, nan);
-    }
+    out_.frequency.assign(m, nan);
+    for (auto* column : result_columns()) column->assign(m, nan);
+  }
+
+  // Those that follow from the genotypes alone, mean imputation included.
+  std::array<std::vector<double>*, 7> result_columns() {
+    return {&out_.beta, &out_.se,  &out_.lambda, &out_.lambda_ml,
+            &out_.wald, &out_.lrt, &out_.score};
   }
 
   // Orthonormal basis of the covariates that are constant within ids. Projected on what
@@ -224,8 +234,12 @@ class Scanner {
   Index blocks() const { return (count() + kBlock - 1) / kBlock; }
 
   // Fills a chunk with the next markers that can be tested, scaled, and pads it by zeros.
+  // Of markers with the same genotypes, which crosses and inbred lines have many of (a
+  // quarter of mouse_hs1940), only one is computed.
   void load() {
     markers_.clear();
+    twins_.clear();
+    by_hash_.clear();
     while (next_ < source_.markers() && G_.cols() - count() >= kBlock / 2) {
       const Index read = std::min(G_.cols() - count(), source_.markers() - next_);
       load_more(read);
@@ -245,8 +259,31 @@ class Scanner {
     const auto summaries = summarise_and_impute(fresh, 1);
     for (Index j = 0; j < read; ++j) {
       if (!usable(summaries[static_cast<std::size_t>(j)], next_ + j)) continue;
+      const Index twin = find_or_add(fresh.col(j));
+      if (twin < count()) {
+        twins_.emplace_back(next_ + j, markers_[twin]);
+        continue;
+      }
       if (count() != start + j) G_.col(count()) = fresh.col(j);
       markers_.push_back(next_ + j);
+    }
+  }
+
+  // The column of the chunk that holds these genotypes, or count(), where x will be.
+  Index find_or_add(const Eigen::Ref<const Vector>& x) {
+    const std::string_view bytes(reinterpret_cast<const char*>(x.data()),
+                                 static_cast<std::size_t>(x.size()) * sizeof(double));
+    Index& found =
+        by_hash_.try_emplace(std::hash<std::string_view>()(bytes), count()).first->second;
+    if (found < count() && G_.col(found) != x) found = count();
+    return found;
+  }
+
+  // A marker with the genotypes of another has its results.
+  void copy_twins() {
+    for (const auto& [marker, of] : twins_) {
+      out_.status[marker] = out_.status[of];
+      for (auto* column : result_columns()) (*column)[marker] = (*column)[of];
     }
   }
 
@@ -418,8 +455,10 @@ class Scanner {
   ScanResult out_;
 
   // The chunk: markers that can be tested, in columns padded to whole blocks.
-  Index next_ = 0;              // the first marker that has not been read
-  std::vector<Index> markers_;  // place in the source of each column
+  Index next_ = 0;                              // the first marker that has not been read
+  std::vector<Index> markers_;                  // place in the source of each column
+  std::vector<std::pair<Index, Index>> twins_;  // marker, the one that is computed
+  std::unordered_map<std::size_t, Index> by_hash_;  // columns
   Matrix G_;                    // q x columns: scaled genotypes, then the squares of X_
   Matrix X_;                    // q x columns: rotated
   Matrix on_Q_;                 // Q_.cols() x kBlock
