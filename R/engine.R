@@ -13,6 +13,7 @@
 #   engine_variances(engine, theta, sigma, kernel)  their variances: a list of
 #     `conditional`, given beta, and `prediction`, of the prediction error; k x k x levels
 #     or named by id. Not kept in the fit: with a kernel they cost as much as it did.
+#   engine_recombine(engine, M)             the engine of [Q r] M, M (p+1) x any
 # S is [Q r]'H^-1[Q r], logdet is log|H|, and Var(y) = sigma2 W^-1/2 H W^-1/2.
 
 engine_moments <- function(engine, theta) UseMethod("engine_moments")
@@ -22,17 +23,24 @@ engine_optimise <- function(engine, REML, control, start = NULL) {
 engine_modes <- function(engine, theta, kernel) UseMethod("engine_modes")
 engine_variances <- function(engine, theta, sigma, kernel) UseMethod("engine_variances")
 
+engine_recombine <- function(engine, M) UseMethod("engine_recombine")
+
 # From the structure of the terms to the engine.
 choose_engine <- function(frame, fixed, terms, call = rlang::caller_env()) {
   groups <- unique(vapply(terms, `[[`, character(1), "group"))
   if (length(groups) > 1L) abort_unsupported("several grouping factors", groups, call)
   kernels <- !vapply(terms, function(term) is.null(term$kernel), logical(1))
   work <- engine_work(frame, fixed, call)
-  if (!any(kernels)) return(engine_blocked(work, terms))
+  if (!any(kernels)) {
+    if (length(terms) == 1L && ncol(terms[[1L]]$Z) == 1L) {
+      return(check_identified(engine_scalar(work, terms[[1L]]), groups, call))
+    }
+    return(engine_blocked(work, terms, call))
+  }
   if (length(terms) > 1L || !identical(terms[[1L]]$columns, "(Intercept)")) {
     abort_unsupported("a kernel term beside others, or with slopes", groups, call)
   }
-  engine_rotated(work, terms[[1L]], call)
+  check_identified(engine_rotated(work, terms[[1L]], call), groups, call)
 }
 
 # Weighted, orthonormal and centred on the least-squares fit, so that nothing later
@@ -60,10 +68,10 @@ spans_intercept <- function(X, root) {
   sum(rest^2) <= 1e-14 * sum(root^2)
 }
 
-new_engine <- function(name, reason, data, work, ...) {
+new_engine <- function(name, reason, data, work, family = NULL, ...) {
   kept <- work[c("R", "pivot", "beta", "names", "logweights", "n", "p")]
   structure(list(name = name, reason = reason, data = data, work = kept, ...),
-            class = c(paste0("engine_", name), "engine"))
+            class = c(paste0("engine_", c(name, family)), "engine"))
 }
 
 # beta, its covariance without sigma2, y'Py and log-determinants at theta, on the scale
@@ -77,7 +85,9 @@ engine_fixed <- function(engine, theta) {
                 s = at$S[1, 1], logdet = at$logdet, logdet_x = 0))
   }
   inner <- seq_len(p)
-  root <- chol(at$S[inner, inner, drop = FALSE])
+  root <- tryCatch(chol(at$S[inner, inner, drop = FALSE]), error = function(e) NULL)
+  # at absurd ratios rounding may leave nothing to decompose
+  if (is.null(root)) return(list(s = Inf, logdet = Inf, logdet_x = Inf))
   half <- backsolve(root, at$S[inner, p + 1L], transpose = TRUE)
   back <- function(x) {
     out <- backsolve(work$R, x)
