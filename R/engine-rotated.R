@@ -12,9 +12,9 @@ engine_rotated <- function(work, term, call) {
   sums <- rowsum(Xy * work$root, as.integer(term$factor)) / scale
   within <- if (all(counts == 1L)) matrix(0, ncol(Xy), ncol(Xy)) else
     crossprod(Xy) - crossprod(sums)
-  intercept <- if (work$intercept) drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
+  intercept <- if (!is.null(work$intercept)) drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
   # what the intercept explains of the kernel is not variance
-  origin <- if (work$intercept) sum(spectrum$d * intercept^2) else 0
+  origin <- if (!is.null(intercept)) sum(spectrum$d * intercept^2) else 0
   data <- list(d = spectrum$d, Xy = crossprod(spectrum$U, sums), within = within,
                n = work$n, intercept = intercept,
                unit = (sum(spectrum$d) - origin) / length(spectrum$d), upper = 1e5)

@@ -1,10 +1,9 @@
 # How it is computed. Every engine is a list of class c("engine_<name>", "engine") with
 #   name, reason   which engine, and why it was chosen
 #   data           what its C++ functions take: no evaluation needs the rows again
-#   work           list(R, beta, assign): X = Q R, and y = X beta + r, where Q and r
-#                  are what the engine computes with (see engine_work())
-#   logweights     sum of the logarithms of the prior weights
-#   n, p           records, fixed effects
+#   work           X = Q R and y = X beta + r, where Q and r are what the engine computes
+#                  with: R, pivot, beta, names of the columns, logweights (the sum of the
+#                  logarithms of the weights), n, p, and the intercept in the basis Q
 # and answers
 #   engine_moments(engine, theta)           list(logdet, S), see below
 #   engine_optimise(engine, REML, control)  the convergence record, with theta
@@ -54,22 +53,22 @@ engine_work <- function(frame, fixed, call) {
   total <- sum((y - mean(y))^2)
   if (sum(residual^2) <= 1e-20 * max(total, sum(y^2))) abort_perfect_fit(call)
   p <- ncol(X)
-  list(Q = qr.Q(decomposition)[, seq_len(p), drop = FALSE], r = residual,
+  Q <- qr.Q(decomposition)[, seq_len(p), drop = FALSE]
+  list(Q = Q, r = residual,
        R = qr.R(decomposition), pivot = decomposition$pivot[seq_len(p)],
        beta = qr.coef(decomposition, y), root = root,
        logweights = sum(log(frame$weights)), n = nrow(X), p = p,
-       names = colnames(fixed$X), intercept = spans_intercept(X, root))
+       names = colnames(fixed$X), intercept = intercept_in(Q, root))
 }
 
-# Is the intercept in the span of X?
-spans_intercept <- function(X, root) {
-  if (ncol(X) == 0L) return(FALSE)
-  rest <- qr.resid(qr(X), root)
-  sum(rest^2) <= 1e-14 * sum(root^2)
+# The intercept in the basis Q, NULL where it is not in its span.
+intercept_in <- function(Q, root) {
+  at <- drop(crossprod(Q, root))
+  if (sum((root - Q %*% at)^2) <= 1e-14 * sum(root^2)) at
 }
 
 new_engine <- function(name, reason, data, work, family = NULL, ...) {
-  kept <- work[c("R", "pivot", "beta", "names", "logweights", "n", "p")]
+  kept <- work[c("R", "pivot", "beta", "names", "logweights", "n", "p", "intercept")]
   structure(list(name = name, reason = reason, data = data, work = kept, ...),
             class = c(paste0("engine_", c(name, family)), "engine"))
 }

@@ -103,7 +103,8 @@ anova_terms <- function(object) {
 #' `"profile"`: the values that a likelihood-ratio test does not reject. Each parameter is
 #' fixed in turn and the likelihood (ML, also for a REML fit, as in lme4) maximised over
 #' the others. With a relationship matrix and an intercept it is the likelihood of the data
-#' free of the intercept: that of all data depends on the origin of the matrix. An interval reaches its bound (0 for a standard deviation, -1 and 1 for a
+#' free of the intercept: that of all data depends on the origin of the matrix. The
+#' intercept itself then has its Wald interval. An interval reaches its bound (0 for a standard deviation, -1 and 1 for a
 #' correlation) where the test never rejects. `"Wald"`: estimate plus and minus a normal
 #' quantile times the standard error, for fixed effects only.
 #'
@@ -144,6 +145,7 @@ confint.lmmfit <- function(object, parm, level = 0.95, method = c("profile", "Wa
     out[labels$fixed, ] <- fixed
   } else {
     fit <- refit_ml(object)
+    fit$vcov <- object$vcov
     for (name in wanted) {
       out[name, ] <- if (name %in% labels$variance) {
         profile_variance(fit, match(name, labels$variance), level)

@@ -10,6 +10,11 @@ profile_fixed <- function(fit, index, level) {
   estimate <- fit$coefficients[[index]]
   # [Q r] M is an orthonormal basis of the other columns, and the response, up to them
   others <- qr.Q(qr(R[, -index, drop = FALSE]))
+  if (isTRUE(fit$engine$contrasts) && !in_span(work$intercept, others)) {
+    # data free of the intercept say nothing about it
+    se <- sqrt(fit$vcov[index, index])
+    return(estimate + c(-1, 1) * stats::qnorm((1 + level) / 2) * se)
+  }
   at_b <- function(b) {
     rbind(cbind(others, R[, index] * (work$beta[[index]] - b)),
           c(rep(0, work$p - 1L), 1))
@@ -26,6 +31,8 @@ profile_fixed <- function(fit, index, level) {
   profile_interval(profiled, unname(fit$theta), estimate, deviance(fit), level,
                    step = sqrt(fit$vcov[index, index]), lower = -Inf, upper = Inf)
 }
+
+in_span <- function(v, Q) sum((v - Q %*% crossprod(Q, v))^2) < 1e-10 * sum(v^2)
 
 # The last element of S given the others.
 schur_complement <- function(S) {
