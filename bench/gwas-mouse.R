@@ -19,8 +19,6 @@ for (suffix in c(".bed", ".bim", ".fam")) {
   unpack(paste0("mouse_hs1940", suffix), paste0("mouse", suffix))
 }
 unpack("mouse_hs1940.pheno.txt", "pheno.txt")
-# gemma reads the phenotypes of the .fam even with -p, and takes NA there for a sample
-# to leave out
 bed <- c("-bfile", file.path(folder, "mouse"), "-p", file.path(folder, "pheno.txt"))
 
 gemma <- function(...) {
