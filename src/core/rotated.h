@@ -20,7 +20,7 @@ struct RotatedData {
   Matrix Xy;        // q x (p+1), U' N^-1/2 Z'W [X y]
   Matrix within;    // (p+1) x (p+1), cross-product of [X y] beside the individuals
   Index n = 0;      // records
-  double unit = 1;   // mean eigenvalue, of the centred kernel where there is an intercept
+  double unit = 1;  // mean eigenvalue, of the centred kernel where there is an intercept
   double upper = 1e5;  // largest tau * unit that is searched
   // q or empty: the intercept in the eigenbasis, of unit length. When given, the
   // criterion is that of the kernel centred over the individuals, which differs from that
