@@ -62,8 +62,8 @@ plot_manhattan <- function(x, y, p, ...) {
     ylab = p_label(p)
   )
   thresholds(bonferroni)
-  colour <- ifelse(y > min(-log10(5e-8), bonferroni), plot_colours$hit,
-                   ifelse(layout$index %% 2L == 1L, plot_colours$odd, plot_colours$even))
+  colour <- c(plot_colours$even, plot_colours$odd)[layout$index %% 2L + 1L]
+  colour[y > min(-log10(5e-8), bonferroni)] <- plot_colours$hit
   graphics::points(at[seen], y[seen], pch = 19, cex = 0.45, col = colour[seen])
   if (single) {
     ticks <- pretty(range(at))

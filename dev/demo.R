@@ -41,6 +41,7 @@ mouse_data <- function() {
 picture <- function(path, code, width = 1600, height = 800) {
   grDevices::png(path, width, height, res = 150)
   on.exit(grDevices::dev.off())
+  graphics::par(mar = c(4.2, 4.2, 2, 1))
   force(code)
   cat("   picture:", path, "\n")
 }
