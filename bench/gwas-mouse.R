@@ -113,7 +113,7 @@ number <- function(x) formatC(x, 2, format = "f")
 rows <- function(x) paste0("| ", names(x), " | ", number(x), " |")
 report <- c(
   "# Exact scan of mouse CD8, beside GEMMA", "",
-  paste0("1,410 mice, ", format(nrow(mine), big.mark = ","), " SNPs, Wald, LRT and score; ",
+  paste0("1,410 mice, ", format(nrow(mine), big.mark = ","), " SNPs; Wald, LRT, score; ",
          "medians of ", runs, " alternating runs, seconds."),
   paste0(R.version.string, ", kinlmm ", utils::packageVersion("kinlmm"), ", ",
          parallel::detectCores(), " cores, ", format(Sys.Date()), "."),
