@@ -97,16 +97,19 @@ lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, o
   here <- rlang::current_env()
   check_flag(REML)
   check_control(control, here)
+  if (missing(formula)) abort_argument("formula", "given", "missing", here)
   formula <- as_formula(formula, here)
 
-  parts <- model_formula(formula, here)
+  check_data(data, here)
+  parts <- model_formula(formula, data, here)
   frame <- model_frame(parts, call, data, env, here)
   fixed <- model_fixed(parts, frame$frame, contrasts, here)
-  random <- model_random(parts, frame$frame, kinship, contrasts, environment(formula), here)
+  kernel <- function(expr) eval_kernel(expr, data, formula, env, here)
+  random <- model_random(parts, frame$frame, kinship, kernel, here)
   engine <- choose_engine(frame, fixed, random, here)
   check_start(start, engine, here)
   opt <- engine_optimise(engine, REML, control, start)
-  fit <- new_lmmfit(call, formula, REML, frame, fixed, random, engine, opt, control)
+  fit <- new_lmmfit(call, parts$formula, REML, frame, fixed, random, engine, opt, control)
   report_convergence(fit)
   fit
 }

@@ -50,7 +50,7 @@ test_that("grouping factors that say nothing are errors", {
                       list(group = "each", levels = 4L, n = 4L))
   expect_kinlmm_error(lmmfit(y ~ (each | g), data), "group", "4 random effects")
   expect_kinlmm_error(lmmfit(y ~ factor(each) + (1 | g), data), "rank",
-                      "4 columns for 4 records")
+                      "4 linearly independent columns for 4 records")
   data$x <- c(1, Inf, 2, 3)
   expect_kinlmm_error(lmmfit(y ~ x + (1 | g), data), "covariate", "x")
 })
