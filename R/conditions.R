@@ -656,6 +656,32 @@ abort_newdata_level <- function(factor, unknown, known, call) {
   ), "newdata_level", factor = factor, unknown = unknown, call = call)
 }
 
+# missing: what is no column of newdata, if anything; found: else what is wrong.
+abort_newdata_offset <- function(offset, missing, found, call) {
+  abort_kinlmm(c(
+    "The offset of the fit, {.code {describe_code(offset)}}, must be made of columns of
+     {.arg newdata}.",
+    "x" = if (length(missing) > 0L) "Not found there: {some_of(missing)}.",
+    "x" = if (length(missing) == 0L) "It is {found}."
+  ), "newdata", missing = missing, call = call)
+}
+
+abort_newdata_type <- function(name, must, found, call) {
+  abort_kinlmm(c(
+    "{.code {name}} in {.arg newdata} must be {must}, as it was in the fit.",
+    "x" = "It is {found}."
+  ), "newdata", variable = name, call = call)
+}
+
+abort_newdata_level <- function(factor, unknown, known, call) {
+  abort_kinlmm(c(
+    "Every level of the factor {.code {factor}} in {.arg newdata} must be known to the
+     fit.",
+    "x" = "{n_are(length(unknown), 'level')} not: {some_of(unknown)}.",
+    "i" = "The fit has {some_of(known)}."
+  ), "newdata_level", factor = factor, unknown = unknown, call = call)
+}
+
 # missing: what is no column of newdata, if anything; found: its value, for n rows.
 abort_newdata_offset <- function(offset, missing, found, n, call) {
   abort_kinlmm(c(

@@ -250,7 +250,7 @@ ngrps.lmmfit <- function(object, ...) {
 # whichever was attached last
 #' @export
 ngrps.default <- function(object, ...) {
-  if (isNamespaceLoaded("lme4")) return(lme4::ngrps(object, ...))
+  if (inherits(object, "merMod")) return(lme4::ngrps(object, ...))
   abort_argument("object", "a model fitted by lmmfit()", describe(object),
                  rlang::current_env())
 }

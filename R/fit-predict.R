@@ -152,15 +152,15 @@ check_new_types <- function(frame, levels, numeric, call) {
 new_offset <- function(object, newdata, call) {
   expr <- object$call$offset
   if (is.null(expr)) return(NULL)
+  refuse <- function(missing, found) abort_newdata_offset(expr, missing, found, call)
+  if (!is.language(expr)) refuse(NULL, "a vector for the records of the fit")
   missing <- setdiff(all.vars(expr), names(newdata))
-  offset <- if (length(missing) == 0L && is.language(expr)) {
-    tryCatch(eval(expr, newdata, environment(object$formula)),
-             error = function(e) abort_frame(e, call))
-  } else if (!is.language(expr)) expr
-  n <- nrow(newdata)
-  usable <- is.language(expr) && is.numeric(offset) && length(offset) == n &&
-    !any(is.infinite(offset))
-  if (!usable) abort_newdata_offset(expr, missing, describe(offset), n, call)
+  if (length(missing) > 0L) refuse(missing, NULL)
+  offset <- tryCatch(eval(expr, newdata, environment(object$formula)),
+                     error = function(e) abort_frame(e, call))
+  if (!is.numeric(offset) || length(offset) != nrow(newdata) || any(is.infinite(offset))) {
+    refuse(NULL, paste0(describe(offset), ", for ", count(nrow(newdata)), " rows, or infinite"))
+  }
   offset
 }
 

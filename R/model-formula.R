@@ -54,7 +54,8 @@ expand_dot <- function(formula, bars, columns) {
 random_bars <- function(formula, call) {
   if (length(formula) == 3L) formula <- formula[-2L]
   check_bars(formula[[2L]], call)
-  split <- reformulas::splitForm(formula, specials = "kin")
+  split <- tryCatch(reformulas::splitForm(formula, specials = "kin"),
+                    error = function(e) abort_frame(e, call))
   unname(Map(function(bar, extra, class) {
     list(lhs = bar[[2L]], group = bar[[3L]], correlated = class != "diag",
          kernel = if (class == "kin") extra[[2L]])

@@ -143,8 +143,11 @@ group_factor <- function(x) {
 # K in kin(1 | id, K): a matrix among the data, where the formula was made, or where
 # lmmfit() was called.
 eval_kernel <- function(expr, data, formula, env, call) {
-  found <- eval_first(expr, data, list(environment(formula), env),
-                      function(value) length(dim(value)) == 2L)
+  is_matrix <- function(value) length(dim(value)) == 2L
+  envs <- list(environment(formula), env)
+  found <- eval_first(expr, data, envs, is_matrix)
+  # behind a column of the same name
+  if (!is.null(found$error)) found <- eval_first(expr, NULL, envs, is_matrix)
   if (is.null(found$error)) return(found$value)
   abort_kernel(deparse1(expr), conditionMessage(found$error), call)
 }
