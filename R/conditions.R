@@ -38,6 +38,9 @@ some_of <- function(x, max = 5L, quote = TRUE) {
 # 1204 as "1,204".
 count <- function(x) format(x, big.mark = ",", scientific = FALSE, trim = TRUE)
 
+# "1 id", "1,204 ids".
+n_of <- function(n, what) paste0(count(n), " ", what, if (n != 1) "s")
+
 # "1 id is", "1,204 ids are".
 n_are <- function(n, what) paste0(count(n), " ", what, if (n == 1) " is" else "s are")
 
@@ -513,7 +516,7 @@ abort_perfect_fit <- function(call) {
 abort_group_missing <- function(group, n, call) {
   abort_kinlmm(c(
     "The grouping factor {.code {group}} must not be missing.",
-    "x" = "It is missing in {count(n)} {cli::qty(n)}row{?s}."
+    "x" = "It is missing in {n_of(n, 'row')}."
   ), "group", group = group, call = call)
 }
 

@@ -28,7 +28,8 @@ nlme::VarCorr
 #' @param REML (`logical(1)`) REML criterion or likelihood; by default that of the fit.
 #'   The likelihood of a REML fit is evaluated at its variance ratio.
 #' @param type for `residuals()`: `"response"` (y - fitted; `"working"` is the same) or
-#'   `"pearson"` (times the square root of the weights; `"deviance"` is the same); for `model.matrix()`: `"fixed"` or `"random"`.
+#'   `"pearson"` (times the square root of the weights; `"deviance"` is the same); for
+#'   `model.matrix()`: `"fixed"` or `"random"`.
 #' @param scaled (`logical(1)`) divide the residuals by sigma.
 #' @param fixed.only (`logical(1)`) leave the random terms out.
 #' @param correlation (`logical(1)`) add the correlation matrix as an attribute.
@@ -49,7 +50,8 @@ nlme::VarCorr
 #' factor. `logLik()`: the full log-likelihood with `df` and `nobs`. `fitted()`,
 #' `residuals()`, `weights()`: numeric, length n, or with [stats::na.exclude()] that of the
 #' data. `extractAIC()`: degrees of freedom and AIC of the fit by ML. `model.matrix()`:
-#' n x p, or n x k q for the random effects (an error above 1e8 elements). `formula()`, `terms()`, `model.frame()`: as for [stats::lm()].
+#' n x p, or n x k q for the random effects (an error above 1e8 elements). `formula()`,
+#' `terms()`, `model.frame()`: as for [stats::lm()].
 #' @examples
 #' fit <- lmmfit(distance ~ age + (age | Subject), data = nlme::Orthodont)
 #' fixef(fit)

@@ -97,7 +97,9 @@ predict_new <- function(object, wanted, newdata, allow, na.action, call) {
 # One model frame of newdata for the fixed effects, the offset and `random`, so that
 # na.action sees every variable and all have the same rows.
 predict_frame <- function(object, random, newdata, na.action, call) {
-  if (!is.list(newdata)) abort_argument("newdata", "a data frame", describe(newdata), call)
+  if (!is.list(newdata)) {
+    abort_argument("newdata", "a data frame", describe(newdata), call)
+  }
   newdata <- as.data.frame(newdata)
   fixed <- stats::formula(stats::delete.response(object$fixed$terms))
   bars <- lapply(unname(random), function(term) {
@@ -158,9 +160,11 @@ new_offset <- function(object, newdata, call) {
   if (length(missing) > 0L) refuse(missing, NULL)
   offset <- tryCatch(eval(expr, newdata, environment(object$formula)),
                      error = function(e) abort_frame(e, call))
-  if (!is.numeric(offset) || length(offset) != nrow(newdata) || any(is.infinite(offset))) {
-    refuse(NULL, paste0(describe(offset), ", for ", count(nrow(newdata)), " rows, or infinite"))
+  n <- nrow(newdata)
+  if (!is.numeric(offset) || length(offset) != n) {
+    refuse(NULL, paste0(describe(offset), ", for ", n_of(n, "row")))
   }
+  if (any(is.infinite(offset))) refuse(NULL, "infinite in some rows")
   offset
 }
 

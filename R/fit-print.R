@@ -70,8 +70,9 @@ print_title <- function(x) {
   cat("Linear mixed model fit by ", method, " ['lmmfit']\n", sep = "")
   cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
   for (arg in c("data", "subset", "weights")) {
-    label <- formatC(paste0(toupper(substr(arg, 1L, 1L)), substring(arg, 2L)), width = 7)
-    if (!is.null(x$call[[arg]])) cat(label, ": ", describe_code(x$call[[arg]]), "\n", sep = "")
+    code <- x$call[[arg]]
+    label <- paste0(toupper(substr(arg, 1L, 1L)), substring(arg, 2L))
+    if (!is.null(code)) cat(sprintf("%7s: %s\n", label, describe_code(code)))
   }
 }
 

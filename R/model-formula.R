@@ -1,10 +1,10 @@
 # What was asked: the formula split into its fixed part and its random terms.
 # The only file that knows the package reformulas.
 
-# Returns list(formula, fixed, bars, all): `formula` with any dot expanded, `fixed` a formula without bars, `bars` a list of
-# list(lhs, group, correlated, kernel), and `all` a formula with every variable.
-# `kernel` is NULL or the expression that stands for K in kin(1 | id, K). A dot stands for
-# the columns of `data` that are nowhere else in the formula, see expand_dot().
+# Returns list(formula, fixed, bars, all): `formula` with any dot expanded (see
+# expand_dot()), `fixed` a formula without bars, `bars` a list of list(lhs, group,
+# correlated, kernel), and `all` a formula with every variable. `kernel` is NULL or the
+# expression that stands for K in kin(1 | id, K).
 model_formula <- function(formula, data = NULL, call = rlang::caller_env()) {
   if (!inherits(formula, "formula") || length(formula) != 3L) {
     abort_argument("formula", "a two-sided formula such as y ~ x + (1 | group)",

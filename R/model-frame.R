@@ -86,8 +86,8 @@ check_response <- function(y, name, call) {
   if (all(is.na(y))) abort_response(name, "observed somewhere", "missing in every row", call)
   bad <- which(is.infinite(y))
   if (length(bad) > 0L) {
-    abort_response(name, "finite", paste0("infinite in row ", some_of(bad, quote = FALSE)),
-                   call)
+    rows <- some_of(bad, quote = FALSE)
+    abort_response(name, "finite", paste("infinite in row", rows), call)
   }
 }
 
@@ -95,8 +95,8 @@ check_spread <- function(y, name, call) {
   # na.pass lets them through
   bad <- which(is.na(y))
   if (length(bad) > 0L) {
-    abort_response(name, "observed", paste0("missing in row ", some_of(bad, quote = FALSE)),
-                   call)
+    rows <- some_of(bad, quote = FALSE)
+    abort_response(name, "observed", paste("missing in row", rows), call)
   }
   if (length(y) > 1L && max(y) - min(y) <= 1e-14 * max(abs(y))) {
     abort_response(name, "variable", paste0("constant: every value is ", format(y[[1L]])),
@@ -120,7 +120,8 @@ frame_offset <- function(frame, call) {
   offset <- tryCatch(stats::model.offset(frame), error = function(e) NaN)
   if (is.null(offset)) return(rep(0, nrow(frame)))
   if (any(!is.finite(offset))) {
-    abort_argument("offset", "numeric and finite", "not numeric, missing or infinite", call)
+    abort_argument("offset", "numeric and finite", "not numeric, missing or infinite",
+                   call)
   }
   as.double(offset)
 }

@@ -41,8 +41,8 @@ design_matrix <- function(terms, frame, contrasts, what, call) {
                 error = function(e) abort_frame(e, call))
   bad <- which(!is.finite(X), arr.ind = TRUE)
   if (nrow(bad) > 0L) {
-    abort_covariate(what, colnames(X)[unique(bad[, 2L])], is.na(X[bad[1L, , drop = FALSE]]),
-                    call)
+    missing <- is.na(X[bad[1L, , drop = FALSE]])
+    abort_covariate(what, colnames(X)[unique(bad[, 2L])], missing, call)
   }
   X
 }
