@@ -38,6 +38,9 @@ some_of <- function(x, max = 5L, quote = TRUE) {
 # 1204 as "1,204".
 count <- function(x) format(x, big.mark = ",", scientific = FALSE, trim = TRUE)
 
+# "1 id", "1,204 ids".
+n_of <- function(n, what) paste0(count(n), " ", what, if (n != 1) "s")
+
 # "1 id is", "1,204 ids are".
 n_are <- function(n, what) paste0(count(n), " ", what, if (n == 1) " is" else "s are")
 
@@ -354,6 +357,26 @@ kinship_ids_hint <- function(group, arg, missing, have) {
   }
 }
 
+# values: what K has on the diagonal for `ids`.
+abort_kinship_diagonal <- function(ids, values, group, arg, call) {
+  abort_kinlmm(c(
+    "The relationship matrix of `{group}` must be positive semi-definite.",
+    "x" = "{n_are(length(ids), 'diagonal element')} negative in {.arg {arg}}:
+           {format(values[[1L]], digits = 3)} for {some_of(ids[1L])}{
+           if (length(ids) > 1L) ' is the first'}."
+  ), "kinship_psd", ids = ids, group = group, call = call)
+}
+
+# pair: two ids; value: K between them; bound: the square root of the product of their
+# diagonal elements.
+abort_kinship_pair <- function(pair, value, bound, group, arg, call) {
+  abort_kinlmm(c(
+    "The relationship matrix of `{group}` must be positive semi-definite.",
+    "x" = "{.arg {arg}} has {format(value, digits = 4)} for {some_of(pair)}; their diagonal
+           allows {format(bound, digits = 4)}."
+  ), "kinship_psd", ids = pair, group = group, call = call)
+}
+
 # min, max: the extreme eigenvalues; n_negative: how many are below the tolerance.
 abort_kinship_psd <- function(min, max, n_negative, group, call) {
   abort_kinlmm(c(
@@ -379,17 +402,36 @@ abort_no_random <- function(formula, call) {
   ), "formula", call = call)
 }
 
-abort_structure <- function(class, call) {
+# term: the call with a bar somewhere inside.
+abort_structure <- function(term, call) {
   abort_kinlmm(c(
-    "Random terms must be written with `|`, `||` or {.code kin()}.",
-    "x" = "{.code {class}()} is not known."
+    "Random terms must be sums of {.code (x | g)}, {.code (x || g)} and
+     {.code kin(1 | id, K)}.",
+    "x" = "{.code {deparse1(term)}} has a bar inside {.code {deparse1(term[[1L]])}}."
   ), "formula", call = call)
 }
 
-abort_kin_term <- function(bar, call) {
+abort_group_expression <- function(group, call) {
   abort_kinlmm(c(
-    "{.code kin()} must have a bar term and a relationship matrix, as {.code kin(1 | id, K)}.",
-    "x" = "The term on {.code {deparse1(bar)}} has no matrix, or more than one."
+    "A grouping factor must be a variable, {.code a:b}, {.code a/b}, or a function of
+     variables such as {.code factor(a)}.",
+    "x" = "It is {.code {deparse1(group)}}."
+  ), "formula", call = call)
+}
+
+abort_kin_term <- function(term, call) {
+  abort_kinlmm(c(
+    "{.code kin()} must have a bar term and a relationship matrix, as
+     {.code kin(1 | id, K)}.",
+    "x" = "{.code {deparse1(term)}} has something else."
+  ), "formula", call = call)
+}
+
+# term: as it is written, here and below.
+abort_no_columns <- function(term, call) {
+  abort_kinlmm(c(
+    "A random term must have an intercept or a slope.",
+    "x" = "{.code {term}} has neither."
   ), "formula", call = call)
 }
 
@@ -412,38 +454,63 @@ abort_response <- function(name, must, found, call) {
   ), "response", response = name, call = call)
 }
 
-abort_no_rows <- function(n, call) {
+# n: rows before missing values; from: what there was to choose from, if n is 0.
+abort_no_rows <- function(n, from, call) {
   abort_kinlmm(c(
     "Some rows must be complete.",
-    "x" = "Each of the {count(n)} rows has a missing value in a variable of the model."
+    "x" = if (n == 0L) {
+      "There are no rows left: {from} has none."
+    } else {
+      "Each of the {count(n)} rows has a missing value in a variable of the model."
+    }
   ), "missing", n = n, call = call)
 }
 
 abort_weights <- function(rows, values, call) {
+  values <- vapply(values, format, character(1), digits = 4L)
   abort_kinlmm(c(
     "{.arg weights} must be positive and finite.",
-    "x" = "{count(length(rows))} {cli::qty(length(rows))}{?is/are} not: {some_of(values, quote = FALSE)} in row{cli::qty(length(rows))}{?s} {some_of(rows, quote = FALSE)}.",
+    "x" = "{count(length(rows))} {cli::qty(length(rows))}{?is/are} not:
+           {some_of(values, quote = FALSE)} in row{cli::qty(length(rows))}{?s}
+           {some_of(rows, quote = FALSE)}.",
     "i" = "Leave rows out with {.arg subset}."
   ), "weights", rows = rows, values = values, call = call)
 }
 
-abort_covariate <- function(columns, call) {
+# what: "fixed effects" or "random slopes"; missing: whether they are NA, not infinite.
+abort_covariate <- function(what, columns, missing, call) {
   abort_kinlmm(c(
-    "The fixed effects must be finite.",
-    "x" = "Infinite values in {some_of(columns)}."
+    "The {what} must be finite.",
+    "x" = "{if (missing) 'Missing' else 'Infinite'} values in {some_of(columns)}."
   ), "covariate", columns = columns, call = call)
 }
 
+abort_factor <- function(name, level, call) {
+  abort_kinlmm(c(
+    "The factor {.code {name}} must have at least two levels to have an effect.",
+    "x" = "It has {length(level)} in the rows used: {some_of(level)}."
+  ), "factor", factor = name, call = call)
+}
+
+warn_contrasts <- function(unused) {
+  warn_kinlmm(c(
+    "{.arg contrasts} are for factors of the fixed effects.",
+    "x" = "Not used: {some_of(unused)}."
+  ), "contrasts", unused = unused)
+}
+
+# p: the rank.
 abort_too_many_fixed <- function(p, n, call) {
   abort_kinlmm(c(
     "There must be more records than fixed effects.",
-    "x" = "There are {count(p)} columns for {count(n)} records."
+    "x" = "There are {count(p)} linearly independent columns for {count(n)} records."
   ), "rank", p = p, n = n, call = call)
 }
 
 inform_rank <- function(dropped) {
   inform_kinlmm(c(
-    "The fixed effects are rank deficient, so {length(dropped)} column{?s} {?is/are} dropped: {some_of(dropped)}."
+    "The fixed effects are rank deficient, so {length(dropped)} column{?s} {?is/are}
+     dropped: {some_of(dropped)}."
   ), "dropped", dropped = dropped)
 }
 
@@ -457,7 +524,22 @@ abort_perfect_fit <- function(call) {
 abort_group_missing <- function(group, n, call) {
   abort_kinlmm(c(
     "The grouping factor {.code {group}} must not be missing.",
-    "x" = "It is missing in {count(n)} row{?s}."
+    "x" = "It is missing in {n_of(n, 'row')}."
+  ), "group", group = group, call = call)
+}
+
+abort_group_type <- function(group, found, call) {
+  abort_kinlmm(c(
+    "The grouping factor {.code {group}} must be a vector or a factor.",
+    "x" = "It is {found}."
+  ), "group", group = group, call = call)
+}
+
+abort_group_form <- function(group, call) {
+  abort_kinlmm(c(
+    "A grouping factor must be a variable, a function of some, or an interaction such as
+     {.code a:b}.",
+    "x" = "It is {.code {group}}."
   ), "group", group = group, call = call)
 }
 
@@ -493,6 +575,23 @@ abort_kinship_group <- function(unknown, groups, call) {
     "x" = "Not a grouping factor: {some_of(unknown)}.",
     "i" = "The formula groups by {some_of(groups)}."
   ), "kinship_group", unknown = unknown, call = call)
+}
+
+abort_kinship_twice <- function(groups, call) {
+  abort_kinlmm(c(
+    "Every term must have one relationship matrix at most.",
+    "x" = "More than one is given for {some_of(groups)}, in {.arg kinship} or
+           {.code kin()}."
+  ), "kinship_group", groups = groups, call = call)
+}
+
+# why: what its evaluation ended with.
+abort_kernel <- function(kernel, why, call) {
+  abort_kinlmm(c(
+    "The relationship matrix {.code {kernel}} of {.code kin()} must be in {.arg data} or
+     where the formula was made.",
+    "x" = "{why}."
+  ), "variable", missing = kernel, call = call)
 }
 
 abort_unidentified <- function(group, call) {
@@ -551,11 +650,89 @@ abort_new_levels <- function(group, unknown, call) {
   ), "new_levels", group = group, unknown = unknown, call = call)
 }
 
+# missing: variables; columns: what there is.
+abort_newdata <- function(missing, columns, call) {
+  abort_kinlmm(c(
+    "{.arg newdata} must have the variables of the model.",
+    "x" = "Not found: {some_of(missing)}.",
+    "i" = if (length(columns) > 0L) "It has {some_of(columns)}."
+  ), "newdata", missing = missing, call = call)
+}
+
+abort_newdata_type <- function(name, must, found, call) {
+  abort_kinlmm(c(
+    "{.code {name}} in {.arg newdata} must be {must}, as it was in the fit.",
+    "x" = "It is {found}."
+  ), "newdata", variable = name, call = call)
+}
+
+abort_newdata_level <- function(factor, unknown, known, call) {
+  abort_kinlmm(c(
+    "Every level of the factor {.code {factor}} in {.arg newdata} must be known to the
+     fit.",
+    "x" = "{n_are(length(unknown), 'level')} not: {some_of(unknown)}.",
+    "i" = "The fit has {some_of(known)}."
+  ), "newdata_level", factor = factor, unknown = unknown, call = call)
+}
+
+# missing: what is no column of newdata, if anything; found: else what is wrong.
+abort_newdata_offset <- function(offset, missing, found, call) {
+  abort_kinlmm(c(
+    "The offset of the fit, {.code {describe_code(offset)}}, must be made of columns of
+     {.arg newdata}.",
+    "x" = if (length(missing) > 0L) "Not found there: {some_of(missing)}.",
+    "x" = if (length(missing) == 0L) "It is {found}."
+  ), "newdata", missing = missing, call = call)
+}
+
+abort_newdata_type <- function(name, must, found, call) {
+  abort_kinlmm(c(
+    "{.code {name}} in {.arg newdata} must be {must}, as it was in the fit.",
+    "x" = "It is {found}."
+  ), "newdata", variable = name, call = call)
+}
+
+abort_newdata_level <- function(factor, unknown, known, call) {
+  abort_kinlmm(c(
+    "Every level of the factor {.code {factor}} in {.arg newdata} must be known to the
+     fit.",
+    "x" = "{n_are(length(unknown), 'level')} not: {some_of(unknown)}.",
+    "i" = "The fit has {some_of(known)}."
+  ), "newdata_level", factor = factor, unknown = unknown, call = call)
+}
+
+# missing: what is no column of newdata, if anything; found: its value, for n rows.
+abort_newdata_offset <- function(offset, missing, found, n, call) {
+  abort_kinlmm(c(
+    "The offset of the fit, {.code {describe_code(offset)}}, must be made of columns of
+     {.arg newdata}.",
+    "x" = if (length(missing) > 0L) {
+      "Not found there: {some_of(missing)}."
+    } else {
+      "It is {found} for {count(n)} {cli::qty(n)}row{?s}."
+    }
+  ), "newdata", missing = missing, call = call)
+}
+
 abort_re_form <- function(found, call) {
   abort_kinlmm(c(
     "{.arg re.form} must be NULL, NA, {.code ~0}, or a formula of random terms of the fit.",
     "x" = "It has {found}."
   ), "argument", arg = "re.form", call = call)
+}
+
+abort_update <- function(arg, why, call) {
+  abort_kinlmm(c(
+    "The argument {.arg {arg}} must be known to fit again.", "x" = "{why}.",
+    "i" = "It was looked for where the formula was made and where {.fun update} was called."
+  ), "update", arg = arg, call = call)
+}
+
+abort_dense <- function(n, q, call) {
+  abort_kinlmm(c(
+    "The design of the random effects must have at most 1e8 elements to be written out.",
+    "x" = "It would have {count(n)} rows and {count(q)} columns."
+  ), "dense", n = n, q = q, call = call)
 }
 
 abort_parameter <- function(parm, known, call) {

@@ -17,21 +17,27 @@ nlme::VarCorr
 #' @param object,x,formula a model fitted by [lmmfit()] (`model.matrix()`,
 #'   `model.frame()`), or what one of these functions returned (`as.data.frame()`,
 #'   `print()`).
-#' @param sigma not used.
+#' @param fit a model fitted by [lmmfit()].
+#' @param scale not used.
+#' @param k (`numeric(1)`) penalty per parameter.
+#' @param sigma (`numeric(1)`) residual standard deviation to multiply the relative
+#'   covariances with; by default that of the fit.
 #' @param condVar (`logical(1)`) add the conditional variances, given the data and the
 #'   estimated parameters, as the attribute `postVar` of each data frame: an array of
 #'   k x k x levels.
 #' @param REML (`logical(1)`) REML criterion or likelihood; by default that of the fit.
 #'   The likelihood of a REML fit is evaluated at its variance ratio.
-#' @param type for `residuals()`: `"response"` (y - fitted) or `"pearson"` (times the
-#'   square root of the weights); for `model.matrix()`: `"fixed"` or `"random"`.
+#' @param type for `residuals()`: `"response"` (y - fitted; `"working"` is the same) or
+#'   `"pearson"` (times the square root of the weights; `"deviance"` is the same); for
+#'   `model.matrix()`: `"fixed"` or `"random"`.
 #' @param scaled (`logical(1)`) divide the residuals by sigma.
 #' @param fixed.only (`logical(1)`) leave the random terms out.
 #' @param correlation (`logical(1)`) add the correlation matrix as an attribute.
 #' @param digits significant digits.
 #' @param comp which of `"Std.Dev."` and `"Variance"` to print.
 #' @param row.names,optional as for [as.data.frame()].
-#' @param ... further arguments of the generic, not used.
+#' @param order of the rows of a term: `"cov.last"`, or `"lower.tri"`, column by column.
+#' @param ... further arguments of the generic, not used: mostly an error.
 #'
 #' @return
 #' `fixef()`: named numeric, length p. `ranef()`: a list with one data frame per grouping
@@ -42,8 +48,10 @@ nlme::VarCorr
 #' columns `grp`, `var1`, `var2`, `vcov`, `sdcor`. `vcov()`: p x p. `sigma()`,
 #' `deviance()`, `nobs()`, `df.residual()`: one number. `ngrps()`: levels per grouping
 #' factor. `logLik()`: the full log-likelihood with `df` and `nobs`. `fitted()`,
-#' `residuals()`, `weights()`: numeric, length n. `model.matrix()`: n x p, or n x k q for
-#' the random effects. `formula()`, `terms()`, `model.frame()`: as for [stats::lm()].
+#' `residuals()`, `weights()`: numeric, length n, or with [stats::na.exclude()] that of the
+#' data. `extractAIC()`: degrees of freedom and AIC of the fit by ML. `model.matrix()`:
+#' n x p, or n x k q for the random effects (an error above 1e8 elements). `formula()`,
+#' `terms()`, `model.frame()`: as for [stats::lm()].
 #' @examples
 #' fit <- lmmfit(distance ~ age + (age | Subject), data = nlme::Orthodont)
 #' fixef(fit)
@@ -55,11 +63,15 @@ NULL
 
 #' @rdname lmmfit-methods
 #' @export
-fixef.lmmfit <- function(object, ...) object$coefficients
+fixef.lmmfit <- function(object, ...) {
+  rlang::check_dots_empty()
+  object$coefficients
+}
 
 #' @rdname lmmfit-methods
 #' @export
 ranef.lmmfit <- function(object, condVar = TRUE, ...) {
+  rlang::check_dots_empty()
   group <- object$random[[1L]]$group
   levels <- levels(object$random[[1L]]$factor)
   modes <- lapply(names(object$random), function(label) {
@@ -136,32 +148,37 @@ print.coef.lmmfit <- function(x, ...) {
 
 #' @rdname lmmfit-methods
 #' @export
-VarCorr.lmmfit <- function(x, sigma = 1, ...) {
+VarCorr.lmmfit <- function(x, sigma = x$sigma, ...) {
+  rlang::check_dots_empty()
+  sigma <- check_number(sigma, 0)
   out <- lapply(term_factors(x$random, x$theta), function(factor) {
-    covariance <- x$sigma^2 * tcrossprod(factor)
+    covariance <- sigma^2 * tcrossprod(factor)
     stddev <- sqrt(diag(covariance))
     names(stddev) <- rownames(covariance)
     correlation <- covariance / tcrossprod(stddev)
     diag(correlation) <- 1
     structure(covariance, stddev = stddev, correlation = correlation)
   })
-  structure(out, sc = x$sigma, useSc = TRUE, class = "VarCorr.lmmfit")
+  structure(out, sc = sigma, useSc = TRUE, class = "VarCorr.lmmfit")
 }
 
 #' @rdname lmmfit-methods
 #' @export
-as.data.frame.VarCorr.lmmfit <- function(x, row.names = NULL, optional = FALSE, ...) {
+as.data.frame.VarCorr.lmmfit <- function(x, row.names = NULL, optional = FALSE,
+                                         order = c("cov.last", "lower.tri"), ...) {
+  rlang::check_dots_empty()
+  order <- check_choice(order, c("cov.last", "lower.tri"))
   rows <- lapply(names(x), function(group) {
-    k <- nrow(x[[group]])
     names <- rownames(x[[group]])
-    pairs <- which(lower.tri(diag(k)), arr.ind = TRUE)
-    covariance <- x[[group]][pairs]
-    data.frame(
-      grp = group, var1 = c(names, names[pairs[, 2L]]),
-      var2 = c(rep(NA_character_, k), names[pairs[, 1L]]),
-      vcov = c(diag(x[[group]]), covariance),
-      sdcor = c(attr(x[[group]], "stddev"), attr(x[[group]], "correlation")[pairs])
+    at <- lower_pairs(length(names))
+    own <- at$row == at$col
+    sdcor <- attr(x[[group]], "correlation")[cbind(at$row, at$col)]
+    sdcor[own] <- attr(x[[group]], "stddev")
+    out <- data.frame(
+      grp = group, var1 = names[at$col], var2 = replace(names[at$row], own, NA),
+      vcov = x[[group]][cbind(at$row, at$col)], sdcor = sdcor
     )
+    if (order == "cov.last") out[order(!own), ] else out
   })
   sc <- attr(x, "sc")
   residual <- data.frame(grp = "Residual", var1 = NA_character_, var2 = NA_character_,
@@ -186,6 +203,7 @@ sigma.lmmfit <- function(object, ...) object$sigma
 #' @rdname lmmfit-methods
 #' @export
 logLik.lmmfit <- function(object, REML = object$REML, ...) {
+  rlang::check_dots_empty()
   value <- -deviance(object, REML = REML) / 2
   structure(value, nobs = nobs(object), nall = nobs(object), df = n_parameters(object),
             class = "logLik")
@@ -196,8 +214,18 @@ n_parameters <- function(object) length(object$coefficients) + length(object$the
 #' @rdname lmmfit-methods
 #' @export
 deviance.lmmfit <- function(object, REML = object$REML, ...) {
+  rlang::check_dots_empty()
   if (identical(check_flag(REML), object$REML)) return(object$opt$criterion)
   engine_criterion(object$engine, object$theta, REML)
+}
+
+# as for lme4's fits: of the likelihood, not of the REML criterion
+#' @rdname lmmfit-methods
+#' @export
+extractAIC.lmmfit <- function(fit, scale = 0, k = 2, ...) {
+  fit <- refit_ml(fit)
+  df <- n_parameters(fit)
+  c(df, deviance(fit) + k * df)
 }
 
 #' @rdname lmmfit-methods
@@ -215,17 +243,27 @@ ngrps <- function(object, ...) UseMethod("ngrps")
 #' @rdname lmmfit-methods
 #' @export
 ngrps.lmmfit <- function(object, ...) {
+  rlang::check_dots_empty()
   groups <- object$random[!duplicated(vapply(object$random, `[[`, "", "group"))]
   vapply(groups, function(term) nlevels(term$factor), integer(1))
 }
 
-# lme4 has a generic of the same name, whichever package was attached last
+# lme4 has a generic of the same name: each must know the fits of both packages,
+# whichever was attached last
+#' @export
+ngrps.default <- function(object, ...) {
+  if (inherits(object, "merMod")) return(lme4::ngrps(object, ...))
+  abort_argument("object", "a model fitted by lmmfit()", describe(object),
+                 rlang::current_env())
+}
+
 #' @rawNamespace S3method(lme4::ngrps, lmmfit)
 NULL
 
 #' @rdname lmmfit-methods
 #' @export
 fitted.lmmfit <- function(object, ...) {
+  rlang::check_dots_empty()
   out <- drop(object$fixed$X %*% object$coefficients) + object$offset +
     random_part(object)
   stats::napredict(attr(object$frame, "na.action"),
@@ -244,11 +282,14 @@ random_part <- function(object) {
 
 #' @rdname lmmfit-methods
 #' @export
-residuals.lmmfit <- function(object, type = c("response", "pearson"), scaled = FALSE, ...) {
-  type <- check_choice(type, c("response", "pearson"))
+residuals.lmmfit <- function(object,
+                             type = c("response", "pearson", "working", "deviance"),
+                             scaled = FALSE, ...) {
+  rlang::check_dots_empty()
+  type <- check_choice(type, c("response", "pearson", "working", "deviance"))
   out <- object$y - drop(object$fixed$X %*% object$coefficients) - object$offset -
     random_part(object)
-  if (type == "pearson") out <- out * sqrt(object$weights)
+  if (type %in% c("pearson", "deviance")) out <- out * sqrt(object$weights)
   if (check_flag(scaled)) out <- out / object$sigma
   stats::naresid(attr(object$frame, "na.action"),
                  stats::setNames(out, rownames(object$frame)))
@@ -256,13 +297,21 @@ residuals.lmmfit <- function(object, type = c("response", "pearson"), scaled = F
 
 #' @rdname lmmfit-methods
 #' @export
-weights.lmmfit <- function(object, ...) object$weights
+weights.lmmfit <- function(object, ...) {
+  stats::naresid(attr(object$frame, "na.action"), object$weights)
+}
 
 #' @rdname lmmfit-methods
 #' @export
 model.matrix.lmmfit <- function(object, type = c("fixed", "random"), ...) {
   type <- check_choice(type, c("fixed", "random"))
   if (type == "fixed") return(object$fixed$X)
+  widths <- vapply(object$random, function(term) {
+    as.numeric(nlevels(term$factor)) * ncol(term$Z)
+  }, numeric(1))
+  if (nobs(object) * sum(widths) > 1e8) {
+    abort_dense(nobs(object), sum(widths), rlang::current_env())
+  }
   blocks <- lapply(object$random, function(term) {
     q <- nlevels(term$factor)
     Z <- matrix(0, nrow(term$Z), q * ncol(term$Z))
@@ -309,7 +358,9 @@ family.lmmfit <- function(object, ...) stats::gaussian()
 #'
 #' @param object a model fitted by [lmmfit()].
 #' @param formula. changes to the formula, as for [stats::update.formula()].
-#' @param ... arguments of [lmmfit()] to change or to add; `NULL` removes one.
+#' @param ... arguments of [lmmfit()] to change or to add; `NULL` removes one. They are
+#'   evaluated where `update()` is called, the other arguments where the formula of the
+#'   fit was made.
 #' @param evaluate (`logical(1)`) fit, or return the call.
 #' @return The new fit, or its call.
 #' @examples
@@ -323,9 +374,30 @@ update.lmmfit <- function(object, formula., ..., evaluate = TRUE) {
   extras <- match.call(expand.dots = FALSE)$...
   for (name in names(extras)) call[[name]] <- extras[[name]]
   if (!check_flag(evaluate)) return(call)
-  # where the call is made, and what it does not have where the formula was made
-  env <- parent.frame()
-  known <- vapply(all.vars(call), exists, logical(1), envir = env)
-  eval(call, if (all(known[setdiff(names(known), all.vars(call$formula))])) env else
-    environment(object$formula))
+  fit <- eval(updated_call(call, names(extras), environment(object$formula),
+                           parent.frame(), rlang::current_env()),
+              list(lmmfit = lmmfit), parent.frame())
+  fit$call <- call
+  fit
+}
+
+# The call with values for its arguments: of the fit's own arguments where the formula was
+# made, of `new` ones where update() was called. lmmfit() finds the fit's own weights,
+# offset and subset itself, as it did before.
+updated_call <- function(call, new, made, caller, here) {
+  value <- function(name, data) {
+    envs <- if (name %in% new) list(caller, made) else list(made, caller)
+    wanted <- function(value) !is.function(value) || name == "na.action"
+    found <- eval_first(call[[name]], data, envs, wanted)
+    if (is.null(found$error)) return(found$value)
+    abort_update(name, conditionMessage(found$error), here)
+  }
+  out <- call
+  out[[1L]] <- quote(lmmfit)
+  in_data <- c("weights", "offset", "subset")
+  for (name in setdiff(names(call)[-1L], c("formula", in_data))) {
+    out[name] <- list(value(name, NULL))
+  }
+  for (name in intersect(in_data, new)) out[name] <- list(value(name, out$data))
+  out
 }

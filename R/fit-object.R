@@ -3,7 +3,8 @@
 new_lmmfit <- function(call, formula, REML, frame, fixed, random, engine, opt, control) {
   out <- list(
     call = call, formula = formula, REML = REML, frame = frame$frame, y = frame$y,
-    weights = frame$weights, offset = frame$offset, n_rows = frame$n_rows, fixed = fixed,
+    weights = frame$weights, offset = frame$offset, n_rows = frame$n_rows,
+    variables = frame$variables, fixed = fixed,
     random = label_terms(random), engine = engine, control = control,
     dropped = fixed$dropped
   )

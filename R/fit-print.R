@@ -7,7 +7,7 @@
 #' @param correlation (`logical(1)`) print the correlation of the fixed effects; by
 #'   default when there are 2 to 12 of them.
 #' @param digits significant digits.
-#' @param ... not used.
+#' @param ... not used; in `summary()` anything here is an error.
 #' @return `summary()` returns a list of class `summary.lmmfit` with the table
 #'   `coefficients` (estimate, standard error, t value), `varcor`, `residuals` (scaled),
 #'   `sigma`, `vcov`, `ngrps`, `nobs`, `opt` and `call`; `print()` its argument, invisibly.
@@ -15,14 +15,17 @@
 #' fit <- lmmfit(distance ~ age + (1 | Subject), data = nlme::Orthodont)
 #' summary(fit)
 #' @export
-summary.lmmfit <- function(object, ...) {
+summary.lmmfit <- function(object, correlation = NULL, ...) {
+  rlang::check_dots_empty()
+  if (!is.null(correlation)) check_flag(correlation)
   estimate <- object$coefficients
   se <- sqrt(diag(object$vcov))
   structure(list(
     call = object$call, formula = object$formula, REML = object$REML,
     coefficients = cbind(Estimate = estimate, `Std. Error` = se, `t value` = estimate / se),
     varcor = VarCorr(object), sigma = object$sigma, vcov = object$vcov,
-    residuals = stats::na.omit(residuals(object, "pearson", scaled = TRUE)), ngrps = ngrps(object),
+    residuals = stats::na.omit(residuals(object, "pearson", scaled = TRUE)),
+    ngrps = ngrps(object), correlation = correlation,
     nobs = nobs(object), logLik = logLik(object), df.residual = df.residual(object),
     opt = object$opt, engine = object$engine[c("name", "reason")],
     dropped = object$dropped, na.action = attr(object$frame, "na.action"),
@@ -42,7 +45,7 @@ kernel_notes <- function(object) {
 #' @rdname summary.lmmfit
 #' @export
 print.summary.lmmfit <- function(x, digits = max(3L, getOption("digits") - 3L),
-                                 correlation = NULL, ...) {
+                                 correlation = x$correlation, ...) {
   print_title(x)
   print_criterion(x)
   residuals <- stats::quantile(x$residuals, names = FALSE)
@@ -66,9 +69,18 @@ print_title <- function(x) {
   method <- if (x$REML) "REML" else "maximum likelihood"
   cat("Linear mixed model fit by ", method, " ['lmmfit']\n", sep = "")
   cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
-  if (!is.null(x$call$data)) cat("   Data: ", deparse1(x$call$data), "\n", sep = "")
-  if (!is.null(x$call$subset)) cat(" Subset: ", deparse1(x$call$subset), "\n", sep = "")
-  if (!is.null(x$call$weights)) cat("Weights: ", deparse1(x$call$weights), "\n", sep = "")
+  for (arg in c("data", "subset", "weights")) {
+    code <- x$call[[arg]]
+    label <- paste0(toupper(substr(arg, 1L, 1L)), substring(arg, 2L))
+    if (!is.null(code)) cat(sprintf("%7s: %s\n", label, describe_code(code)))
+  }
+}
+
+# An argument as it was written, in a line; of a value that a call holds only what it is.
+describe_code <- function(expr) {
+  if (!is.language(expr) && length(expr) > 1L) return(describe(expr))
+  text <- deparse1(expr)
+  if (nchar(text) > 60L) paste0(substr(text, 1L, 57L), "...") else text
 }
 
 print_criterion <- function(x) {
@@ -150,12 +162,14 @@ print.lmmfit <- function(x, digits = max(3L, getOption("digits") - 3L), ...) {
   print(VarCorr(x), digits = digits, comp = "Std.Dev.")
   print_sizes(list(ngrps = ngrps(x), nobs = nobs(x),
                    na.action = attr(x$frame, "na.action")))
+  for (note in kernel_notes(x)) cat(note, "\n", sep = "")
   if (length(fixef(x)) > 0L) {
     cat("Fixed Effects:\n")
     print(fixef(x), digits = digits)
   } else {
     cat("No fixed effects\n")
   }
+  print_notes(x)
   invisible(x)
 }
 

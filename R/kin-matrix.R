@@ -11,6 +11,7 @@ check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
   if (nrow(K) != ncol(K)) abort_argument(arg, "a square matrix", describe(K), call)
   storage.mode(K) <- "double"
   check_kinship_names(K, group, arg, call)
+  K <- plain_ids(K, ids)
   have <- rownames(K)
   symmetry <- check_core(cpp_check_symmetry(K))
   if (symmetry$not_finite > 0) {
@@ -20,7 +21,40 @@ check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
   ids <- unique(as.character(ids))
   missing <- setdiff(ids, have)
   if (length(missing) > 0L) abort_kinship_ids(group, arg, missing, ids, have, call)
-  symmetrise(K, symmetry, group, arg, call)
+  K <- symmetrise(K, symmetry, group, arg, call)
+  check_kinship_bounds(K, ids, group, arg, call)
+  K
+}
+
+# Numbers as row names become "1e+05", where levels are "100000" (see group_factor()).
+plain_ids <- function(K, ids) {
+  names <- rownames(K)
+  at <- grepl("^[1-9]([.][0-9]+)?e[+][0-9]{2}$", names) & !names %in% ids
+  names[at] <- sprintf("%.0f", as.numeric(names[at]))
+  if (any(at) && !anyDuplicated(names)) dimnames(K) <- list(names, names)
+  K
+}
+
+# What the spectrum, which is of the levels alone, does not see: K_ii < 0, and
+# |K_ij| > sqrt(K_ii K_jj) between a level and an id without records.
+check_kinship_bounds <- function(K, ids, group, arg, call) {
+  variance <- diag(K)
+  rounding <- 1e-6 * max(abs(variance), 0)
+  bad <- which(variance < -rounding)
+  if (length(bad) > 0L) {
+    abort_kinship_diagonal(rownames(K)[bad], variance[bad], group, arg, call)
+  }
+  sd <- sqrt(pmax(variance, 0))
+  at <- match(ids, rownames(K))
+  for (i in setdiff(seq_len(nrow(K)), at)) {
+    bound <- sd[at] * sd[[i]]
+    j <- which(abs(K[at, i]) > bound + rounding)
+    if (length(j) > 0L) {
+      j <- j[[1L]]
+      abort_kinship_pair(c(ids[[j]], rownames(K)[[i]]), K[at[[j]], i], bound[[j]], group,
+                         arg, call)
+    }
+  }
 }
 
 check_kinship_names <- function(K, group, arg, call) {

@@ -12,7 +12,8 @@
 #'
 #' @useDynLib kinlmm, .registration = TRUE
 #' @importFrom Rcpp evalCpp
-#' @importFrom stats anova coef confint deviance df.residual family fitted formula logLik
+#' @importFrom stats anova coef confint deviance df.residual extractAIC family fitted
+#' @importFrom stats formula logLik
 #' @importFrom stats model.frame model.matrix nobs predict residuals sigma simulate terms
 #' @importFrom stats update vcov weights
 #' @keywords internal

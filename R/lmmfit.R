@@ -9,8 +9,15 @@
 #' `(1 | g)`, `(x | g)` for correlated and `(x || g)` for uncorrelated intercepts and
 #' slopes (factors are decorrelated too, which 'lme4' before version 2 does not do).
 #' A relationship matrix K is given either to every term on `id`, by
-#' `kinship = list(id = K)`, or to one term, by `kin(1 | id, K)`: the effects of two
+#' `kinship = list(id = K)`, or to one term, by `kin(1 | id, K)` (K is looked up in `data`,
+#' where the formula was made, and where `lmmfit()` was called): the effects of two
 #' individuals then have the covariance sigma2_g K_ij.
+#'
+#' Nothing else may stand round a bar. A dot in the fixed part is the sum of the columns of
+#' `data` that are neither in the response nor in a grouping factor; a column that is also
+#' given as `weights` or `offset` is among them, as in [stats::lm()]. A grouping factor is
+#' a variable, a function of variables such as `factor(id)`, or an interaction `a:b`; whole
+#' numbers become levels without an exponent ("100000").
 #'
 #' This version fits one grouping factor: either with i.i.d. effects (intercept, or
 #' intercept and slopes), or with one kernel and an intercept, with one or several
@@ -34,11 +41,13 @@
 #'   estimated fixed effects; or ML, which likelihood-ratio tests of fixed effects need.
 #' @param weights (`numeric(n)`) prior weights w > 0: the residual variance of a record is
 #'   sigma2 / w.
-#' @param offset (`numeric(n)`) a known part of the mean.
+#' @param offset (`numeric(n)`) a known part of the mean. To predict for new data it must
+#'   be made of columns of `data`.
 #' @param subset an expression, evaluated in `data`, that says which rows to use.
 #' @param na.action what to do with missing values, by default `getOption("na.action")`:
 #'   rows with any are left out, and counted by `summary()`.
-#' @param contrasts (named `list`) contrasts of factors, as for [stats::lm()].
+#' @param contrasts (named `list`) contrasts of factors of the fixed part, as for
+#'   [stats::lm()]; others are ignored with a warning.
 #' @param start (`numeric`) a first value of theta, tried beside the usual ones (with
 #'   several variance parameters).
 #' @param control the settings made by [lmm_control()].
@@ -97,16 +106,19 @@ lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, o
   here <- rlang::current_env()
   check_flag(REML)
   check_control(control, here)
+  if (missing(formula)) abort_argument("formula", "given", "missing", here)
   formula <- as_formula(formula, here)
 
-  parts <- model_formula(formula, here)
+  check_data(data, here)
+  parts <- model_formula(formula, data, here)
   frame <- model_frame(parts, call, data, env, here)
   fixed <- model_fixed(parts, frame$frame, contrasts, here)
-  random <- model_random(parts, frame$frame, kinship, contrasts, environment(formula), here)
+  kernel <- function(expr) eval_kernel(expr, data, formula, env, here)
+  random <- model_random(parts, frame$frame, kinship, kernel, here)
   engine <- choose_engine(frame, fixed, random, here)
   check_start(start, engine, here)
   opt <- engine_optimise(engine, REML, control, start)
-  fit <- new_lmmfit(call, formula, REML, frame, fixed, random, engine, opt, control)
+  fit <- new_lmmfit(call, parts$formula, REML, frame, fixed, random, engine, opt, control)
   report_convergence(fit)
   fit
 }

@@ -75,3 +75,15 @@ expect_kinlmm_error <- function(expr, class, text = NULL, fields = list()) {
   for (name in names(fields)) expect_equal(condition[[name]], fields[[name]])
   invisible(condition)
 }
+
+# A factor g of 12 levels (i its codes), numeric x, z, w, o, a factor f, text h; n = 120.
+mixed_example <- function() {
+  withr::with_seed(1, {
+    i <- rep(1:12, 10)
+    d <- data.frame(g = factor(i), x = stats::rnorm(120), z = stats::rnorm(120),
+                    f = factor(rep(c("a", "b", "c"), 40)), h = rep(c("u", "v"), 60),
+                    w = stats::runif(120, 0.5, 2), o = stats::rnorm(120), i = i)
+    d$y <- 1 + d$x + stats::rnorm(12)[i] + stats::rnorm(12)[i] * d$z + stats::rnorm(120)
+    d
+  })
+}

@@ -87,3 +87,88 @@ test_that("a seed makes simulations reproducible and leaves the generator alone"
   expect_identical(one, simulate(fit, 2, seed = 5))
   expect_named(one, c("sim_1", "sim_2"))
 })
+
+test_that("an offset is taken from newdata alone", {
+  d <- mixed_example()
+  fit <- lmmfit(y ~ x + (1 | g), d, offset = log(abs(o) + 1) / 2)
+  expect_equal(predict(fit, d[7:9, ]), predict(fit)[7:9])
+  expect_kinlmm_error(predict(fit, d[c("x", "g")]), "newdata",
+                      c("offset of the fit", "Not found there: \"o\""),
+                      list(missing = "o"))
+  elsewhere <- d$o
+  fit <- lmmfit(y ~ x + (1 | g), d, offset = elsewhere)
+  expect_kinlmm_error(predict(fit, d), "newdata", "\"elsewhere\"")
+  fit <- do.call(lmmfit, list(y ~ x + (1 | g), d, offset = elsewhere))
+  expect_kinlmm_error(predict(fit, d), "newdata", "a vector for the records of the fit")
+  fit <- lmmfit(y ~ x + (1 | g), d, offset = rep(0.5, 120))
+  expect_kinlmm_error(predict(fit, d[1:3, ]), "newdata", "length 120, for 3 rows")
+})
+
+test_that("na.action sees the variables of all parts at once", {
+  d <- mixed_example()
+  fit <- lmmfit(y ~ x + (z | g), d)
+  new <- d[1:4, ]
+  rownames(new) <- letters[1:4]
+  complete <- predict(fit, new)
+  new$x[2] <- NA
+  new$z[3] <- NA
+  padded <- replace(complete, 2:3, NA)
+  expect_equal(predict(fit, new), padded)
+  expect_equal(predict(fit, new, na.action = na.exclude), padded)
+  expect_equal(predict(fit, new, na.action = na.omit), complete[c(1, 4)])
+  expect_kinlmm_error(predict(fit, new, na.action = na.fail), "frame", "missing values")
+  new$g[4] <- NA
+  expect_equal(predict(fit, new, na.action = na.omit), complete[1])
+  expect_equal(predict(fit, new, allow.new.levels = TRUE)[["d"]],
+               predict(fit, new, re.form = NA)[["d"]])
+  skip_if_not_installed("lme4")
+  theirs <- lme4::lmer(y ~ x + (z | g), d)
+  new <- new[1:3, ]
+  expect_equal(predict(fit, new), predict(theirs, new), tolerance = 1e-4)
+  expect_equal(predict(fit, new, na.action = na.exclude),
+               predict(theirs, new, na.action = na.exclude), tolerance = 1e-4)
+  expect_true(is.na(predict(fit, data.frame(x = NA, z = 1, g = "1"))))
+})
+
+test_that("re.form with what the fit does not have is an error", {
+  d <- mixed_example()
+  fit <- suppressMessages(lmmfit(y ~ x + (f | g), d))
+  for (form in list(~ (z | g), ~1, ~x, ~g, ~ x + (1 | g), ~ (1 | h), ~ (0 + f | g),
+                    y ~ (1 | g))) {
+    expect_kinlmm_error(predict(fit, d, re.form = form), "argument", "`re.form` must be")
+    expect_kinlmm_error(simulate(fit, re.form = form), "argument", "`re.form` must be")
+  }
+  expect_equal(predict(fit, d, re.form = ~ (f | g)), predict(fit))
+})
+
+test_that("newdata must have variables, types and levels of the fit", {
+  d <- mixed_example()
+  fit <- lmmfit(y ~ x + f + (1 | g), d)
+  expect_kinlmm_error(predict(fit, d["x"]), "newdata", "Not found: \"f\", \"g\"",
+                      list(missing = c("f", "g")))
+  expect_length(predict(fit, d[c("x", "f")], re.form = NA), 120L)
+  new <- d[1:3, ]
+  new$f <- c("a", "q", "r")
+  expect_kinlmm_error(predict(fit, new), "newdata_level",
+                      c("`f` in `newdata`", "2 levels are not: \"q\", \"r\""),
+                      list(factor = "f", unknown = c("q", "r")))
+  new$f <- 1
+  expect_kinlmm_error(predict(fit, new), "newdata", "`f` in `newdata` must be a factor")
+  new$f <- "a"
+  new$x <- "one"
+  expect_kinlmm_error(predict(fit, new), "newdata", "`x` in `newdata` must be numeric")
+  expect_kinlmm_error(predict(fit, 3), "argument", "`newdata` must be a data frame")
+})
+
+test_that("constants stay where the formula was made", {
+  d <- mixed_example()
+  degree <- 2
+  fit <- lmmfit(y ~ poly(x, degree) + (1 | g), d)
+  expect_equal(predict(fit, d[3:6, ]), predict(fit)[3:6])
+})
+
+test_that("arguments that would be ignored are errors", {
+  expect_error(predict(fit, se.fit = TRUE), class = "rlib_error_dots_nonempty")
+  expect_error(simulate(fit, newdata = nlme::Orthodont),
+               class = "rlib_error_dots_nonempty")
+})

@@ -49,3 +49,34 @@ test_that("a kernel's summary says how many ids it has", {
   fit <- suppressMessages(lmmfit(y ~ (1 | id), data, kinship = list(id = K)))
   expect_output(print(summary(fit)), "20 ids, 10 with records")
 })
+
+test_that("what a call holds is printed in a line", {
+  d <- mixed_example()
+  fit <- do.call(lmmfit, list(y ~ x + (1 | g), d, weights = d$w))
+  expect_output(print(fit), "   Data: a data frame of 120 x 9\nWeights: a numeric vector")
+  fit <- lmmfit(y ~ x + (1 | g), d, subset = x > -1 & x < 1 & z > -1 & z < 1 & w > -1 &
+                  o > -100 & o < 100)
+  expect_output(print(fit), " Subset: x > -1 & .*[.]{3}\n")
+  expect_equal(nchar(describe_code(fit$call$subset)), 60L)
+})
+
+test_that("print() has the kernel and what the convergence record says", {
+  d <- mixed_example()
+  d$flat <- stats::residuals(stats::lm(y ~ g, d))
+  d$twice <- 2 * d$x
+  fit <- suppressMessages(lmmfit(flat ~ x + twice + (1 | g), d))
+  expect_output(print(fit), "Dropped, as combinations of other columns: twice")
+  expect_output(print(fit), "Zero is the best estimate of the variance of g")
+  fit$opt$converged <- FALSE
+  expect_output(print(fit), "Not converged")
+  K <- withr::with_seed(1, toy_kinship(12, prefix = ""))
+  expect_output(print(lmmfit(y ~ x + (1 | g), d, kinship = list(g = K))),
+                "Relationship matrix of g: 12 ids, 12 with records")
+})
+
+test_that("summary() can leave the correlation out", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  expect_output(print(summary(fit)), "Correlation of Fixed Effects")
+  expect_no_match(capture.output(print(summary(fit, correlation = FALSE))), "Correlation")
+  expect_kinlmm_error(summary(fit, correlation = "no"), "argument", "`correlation` must")
+})

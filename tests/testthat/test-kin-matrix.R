@@ -113,3 +113,21 @@ test_that("an indefinite matrix is reported with its eigenvalues", {
   expect_identical(c(error$min, error$max, error$n_negative), c(-0.0842, 12.3, 1))
   expect_match(conditionMessage(error), "1 eigenvalue is below the tolerance")
 })
+
+test_that("variances below zero and impossible covariances are named", {
+  wrong <- K
+  wrong[6, 6] <- -0.5
+  expect_kinlmm_error(check(wrong, ids[1:4]), "kinship_psd", "-0.5 for \"id6\"",
+                      list(ids = "id6"))
+  wrong <- K
+  wrong[6, 2] <- wrong[2, 6] <- 3 * max(K)
+  expect_kinlmm_error(check(wrong, ids[1:4]), "kinship_psd", "for \"id2\", \"id6\"",
+                      list(ids = c("id2", "id6")))
+})
+
+test_that("numbers as ids are matched whatever R made of them", {
+  numeric <- K
+  dimnames(numeric) <- rep(list(c(1e5, 2e5, 3:6)), 2)
+  expect_equal(rownames(check(numeric, c("100000", "3"))), c("100000", "200000", 3:6))
+  expect_equal(rownames(check(numeric, "1e+05"))[1], "1e+05")
+})

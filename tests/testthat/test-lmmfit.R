@@ -43,3 +43,7 @@ test_that("known parameters are recovered", {
   }, numeric(3))
   expect_equal(rowMeans(estimates), c(2, 1.5, 0.7), tolerance = 0.03)
 })
+
+test_that("a missing formula is named", {
+  expect_kinlmm_error(lmmfit(data = nlme::Orthodont), "argument", "`formula` must be given")
+})

@@ -86,3 +86,43 @@ test_that("weights must be positive and finite, an offset numeric", {
   expect_kinlmm_error(lmmfit(y ~ (1 | g), d, offset = letters[1:6]), "argument",
                       "`offset` must be numeric and finite")
 })
+
+test_that("weights are a plain numeric vector", {
+  d <- mixed_example()
+  for (bad in list(d$f, d$h, cbind(d$w), d$x > 0)) {
+    expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d, weights = bad), "argument",
+                        "`weights` must be a numeric vector")
+  }
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d, weights = replace(w, 2, -1.23456789)),
+                      "weights", "-1.235 in row 2")
+})
+
+test_that("a function that has the name of a variable is not taken for it", {
+  d <- mixed_example()
+  formula <- y ~ x + (1 | g)
+  wrapper <- function(weights) lmmfit(formula, d, weights = weights)
+  expect_equal(sigma(wrapper(d$w)), sigma(lmmfit(formula, d, weights = w)))
+  expect_kinlmm_error(lmmfit(formula, d, weights = weights), "frame",
+                      "'weights' is an object of class function")
+})
+
+test_that("what na.pass lets through is called missing", {
+  d <- mixed_example()
+  fit <- function(...) lmmfit(y ~ x + (z | g), replace_na(...), na.action = na.pass)
+  replace_na <- function(name) {
+    d[[name]][3] <- NA
+    d
+  }
+  expect_kinlmm_error(fit("y"), "response", "missing in row 3")
+  expect_kinlmm_error(fit("x"), "covariate", c("fixed effects", "Missing values in \"x\""))
+  expect_kinlmm_error(fit("z"), "covariate", c("random slopes", "Missing values in \"z\""))
+  expect_kinlmm_error(fit("g"), "group", "missing in 1 row.")
+})
+
+test_that("no rows are named as such", {
+  d <- mixed_example()
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d[0, ]), "missing",
+                      "no rows left: `data` has none", list(n = 0L))
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d, subset = x > 100), "missing",
+                      "no rows left: `subset` has none")
+})

@@ -50,7 +50,7 @@ test_that("grouping factors that say nothing are errors", {
                       list(group = "each", levels = 4L, n = 4L))
   expect_kinlmm_error(lmmfit(y ~ (each | g), data), "group", "4 random effects")
   expect_kinlmm_error(lmmfit(y ~ factor(each) + (1 | g), data), "rank",
-                      "4 columns for 4 records")
+                      "4 linearly independent columns for 4 records")
   data$x <- c(1, Inf, 2, 3)
   expect_kinlmm_error(lmmfit(y ~ x + (1 | g), data), "covariate", "x")
 })
@@ -70,4 +70,104 @@ test_that("kinship is a list named by grouping factors", {
                       "kinship_group", c("Not a grouping factor: \"animal\"", "\"id\""))
   expect_kinlmm_error(lmmfit(y ~ kin(1 | id, Kay), data), "variable", "Kay")
   expect_kinlmm_error(lmmfit(y ~ kin(x | id, K), data), "unsupported", "with slopes")
+})
+
+test_that("slopes must be finite", {
+  d <- mixed_example()
+  d$z[5] <- Inf
+  expect_kinlmm_error(lmmfit(y ~ x + (z | g), d), "covariate",
+                      c("random slopes must be finite", "Infinite values in \"z\""))
+})
+
+test_that("a grouping factor may be a call", {
+  d <- mixed_example()
+  d$i <- rev(d$i)
+  d$ii <- factor(d$i)
+  by_name <- lmmfit(y ~ x + (1 | ii), d)
+  i <- rep(1L, 120)
+  by_call <- lmmfit(y ~ x + (1 | factor(i)), d)
+  expect_equal(deviance(by_call), deviance(by_name))
+  expect_equal(predict(by_call, d), predict(by_name))
+  expect_kinlmm_error(predict(by_call, d[c("x", "g")]), "newdata", "Not found: \"i\"",
+                      list(missing = "i"))
+  pairs <- lmmfit(y ~ x + (1 | interaction(h, f)), d)
+  expect_equal(unname(ngrps(pairs)), 6L)
+  expect_equal(predict(pairs, d[3:9, ]), predict(pairs)[3:9])
+  expect_equal(deviance(lmmfit(y ~ x + (1 | paste(h, f)), d)), deviance(pairs))
+  expect_equal(unname(ngrps(lmmfit(y ~ x + (1 | cut(z, 3)), d))), 3L)
+})
+
+test_that("a grouping factor is a vector", {
+  d <- mixed_example()
+  d$m <- cbind(d$i, d$i)
+  expect_kinlmm_error(lmmfit(y ~ (1 | m), d), "group", "an integer matrix of 120 x 2")
+  expect_kinlmm_error(eval_group(quote(i %% 2), d, NULL), "group", "`i%%2`")
+})
+
+test_that("whole numbers are levels without an exponent", {
+  d <- mixed_example()
+  d$id <- c(1e5, 2e5, 3:12)[d$i]
+  levels <- c(3:12, "100000", "200000")
+  fit <- lmmfit(y ~ x + (1 | id), d)
+  expect_equal(rownames(ranef(fit)$id), levels)
+  expect_equal(predict(fit, d), predict(fit))
+  d$id <- as.integer(d$id)
+  expect_equal(rownames(ranef(lmmfit(y ~ x + (1 | id), d))$id), levels)
+  expect_equal(levels(group_factor(c(2.5, 1e5, NA))), c("2.5", "100000"))
+})
+
+test_that("contrasts are for the fixed effects", {
+  d <- mixed_example()
+  expect_no_warning(suppressMessages(
+    fit <- lmmfit(y ~ h + (h | g), d, contrasts = list(h = "contr.sum"))
+  ))
+  expect_named(fixef(fit), c("(Intercept)", "h1"))
+  expect_named(ranef(fit)$g, c("(Intercept)", "hv"))
+  expect_equal(predict(fit, d), predict(fit))
+  expect_warning(lmmfit(y ~ x + (1 | g), d, contrasts = list(f = "contr.sum")),
+                 "Not used: \"f\"", class = "kinlmm_warning_contrasts")
+  expect_kinlmm_error(lmmfit(y ~ f + (1 | g), d, contrasts = "contr.sum"), "argument",
+                      "`contrasts` must be a list")
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d, contrasts = list(x = "contr.sum")),
+                      "frame", "contrasts apply only to factors")
+})
+
+test_that("a factor with one level is named", {
+  d <- mixed_example()
+  expect_kinlmm_error(lmmfit(y ~ f + (1 | g), d, subset = f == "a"), "factor",
+                      c("`f` must have at least two levels", "\"a\""), list(factor = "f"))
+})
+
+test_that("more columns than records are no harm if they are combinations of few", {
+  d <- withr::with_seed(1, data.frame(y = stats::rnorm(12), g = rep(1:4, 3)))
+  d$X <- withr::with_seed(2, matrix(stats::rnorm(24), 12) %*% matrix(stats::rnorm(28), 2))
+  fit <- suppressMessages(lmmfit(y ~ X + (1 | g), d))
+  expect_named(fixef(fit), c("(Intercept)", "X1", "X2"))
+  skip_if_not_installed("lme4")
+  theirs <- suppressMessages(lme4::lmer(y ~ X + (1 | g), d))
+  expect_equal(fixef(fit), lme4::fixef(theirs), tolerance = 1e-5)
+})
+
+test_that("a term has one relationship matrix", {
+  d <- mixed_example()
+  K <- withr::with_seed(1, toy_kinship(12, prefix = ""))
+  expect_kinlmm_error(lmmfit(y ~ x + kin(1 | g, K), d, kinship = list(g = K)),
+                      "kinship_group", "More than one is given for \"g\"")
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d, kinship = list(g = K, g = K)),
+                      "kinship_group", "More than one is given for \"g\"")
+})
+
+test_that("the matrix of kin() is found in data, with the formula, or by the caller", {
+  d <- mixed_example()
+  kernel <- withr::with_seed(1, toy_kinship(12, prefix = ""))
+  expected <- sigma(lmmfit(y ~ x + (1 | g), d, kinship = list(g = kernel)))
+  as_list <- c(as.list(d), list(KK = kernel))
+  expect_equal(sigma(lmmfit(y ~ x + kin(1 | g, KK), list2env(as_list))), expected)
+  formula <- y ~ x + kin(1 | g, mine)
+  caller <- function(mine) lmmfit(formula, d)
+  expect_equal(sigma(caller(kernel)), expected)
+  d$kernel <- d$x
+  expect_equal(sigma(lmmfit(y ~ x + kin(1 | g, kernel), d)), expected)
+  expect_kinlmm_error(lmmfit(y ~ kin(1 | g, x), d), "variable",
+                      "'x' not found")
 })
