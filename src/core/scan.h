@@ -1,5 +1,5 @@
 // Single-marker tests against a fitted one-kernel null model, each marker at its own
-// optimum of the variance ratio lambda. The criteria (profile.h) are analytic in log
+// optimum of the variance ratio lambda. The criteria (scan_profile.h) are analytic in log
 // lambda where |Im| < pi, and in lambda around 0; they are computed at Chebyshev nodes,
 // for a block of markers at once by matrix products, and optimised on the interpolant:
 // first on the panels around the null's optima, and for a marker that shows any sign of a
@@ -10,7 +10,7 @@
 
 #include "core/genotypes.h"
 #include "core/monitor.h"
-#include "core/profile.h"
+#include "core/scan_profile.h"
 #include "core/types.h"
 
 namespace kinlmm {

@@ -1,4 +1,4 @@
-// Where a scan evaluates the profiles (profile.h), and how it finds their optima.
+// Where a scan evaluates the profiles (scan_profile.h), and how it finds their optima.
 #pragma once
 
 #include <initializer_list>
@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/chebyshev.h"
-#include "core/profile.h"
+#include "core/scan_profile.h"
 #include "core/types.h"
 
 namespace kinlmm {

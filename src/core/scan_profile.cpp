@@ -1,4 +1,4 @@
-#include "core/profile.h"
+#include "core/scan_profile.h"
 
 #include <algorithm>
 #include <cmath>
