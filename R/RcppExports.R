@@ -5,6 +5,10 @@ cpp_blocked_crossproducts <- function(Z, Xy, level, q, row, col) {
     .Call(`_kinlmm_cpp_blocked_crossproducts`, Z, Xy, level, q, row, col)
 }
 
+cpp_blocked_moments <- function(data, theta) {
+    .Call(`_kinlmm_cpp_blocked_moments`, data, theta)
+}
+
 cpp_blocked_evaluate <- function(data, theta, reml) {
     .Call(`_kinlmm_cpp_blocked_evaluate`, data, theta, reml)
 }

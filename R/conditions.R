@@ -586,11 +586,19 @@ abort_kernel <- function(kernel, why, call) {
   ), "variable", missing = kernel, call = call)
 }
 
-abort_kinship_identity <- function(group, call) {
+abort_unidentified <- function(group, call) {
   abort_kinlmm(c(
-    "The relationship matrix of {.code {group}} must not be a multiple of the identity.",
-    "x" = "With one record per individual its effects can't be told from the residuals."
-  ), "kinship_identity", group = group, call = call)
+    "The variance of {.code {group}} can't be estimated.",
+    "x" = "Beside the fixed effects its random effects can't be told from the residuals: the REML criterion is the same for every variance ratio.",
+    "i" = "A relationship matrix that is a multiple of the identity with one record per id does this, or a fixed effect for every level."
+  ), "unidentified", group = group, call = call)
+}
+
+abort_random_columns <- function(group, columns, what, call) {
+  abort_kinlmm(c(
+    "The random effects of {.code {group}} must be linearly independent.",
+    "x" = "{some_of(columns)} {what}."
+  ), "random_columns", group = group, columns = columns, call = call)
 }
 
 abort_unsupported <- function(what, groups, call) {

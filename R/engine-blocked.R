@@ -1,7 +1,9 @@
-# One grouping factor with i.i.d. random effects: C++ on cross-products per level.
+# One grouping factor with several i.i.d. random effects per level: C++ on cross-products
+# per level.
 
 # The columns of Z are scaled to a root mean square of one, which `scale` remembers.
-engine_blocked <- function(work, terms) {
+engine_blocked <- function(work, terms, call) {
+  check_columns(terms, call)
   Z <- do.call(cbind, lapply(terms, `[[`, "Z")) * work$root
   scale <- sqrt(colMeans(Z^2))
   scale[scale == 0] <- 1
@@ -11,10 +13,25 @@ engine_blocked <- function(work, terms) {
     sweep(Z, 2L, scale, "/"), cbind(work$Q, work$r),
     as.integer(terms[[1L]]$factor) - 1L, length(levels), pattern$row, pattern$col
   ))
-  reason <- sprintf("one grouping factor, %d i.i.d. random effect%s per level",
-                    ncol(Z), if (ncol(Z) == 1L) "" else "s")
+  reason <- sprintf("one grouping factor, %d i.i.d. random effects per level", ncol(Z))
   new_engine("blocked", reason, data, work, scale = scale, levels = levels,
              sizes = pattern$sizes)
+}
+
+# Columns of one term must be independent, and stand in one term only.
+check_columns <- function(terms, call) {
+  columns <- unlist(lapply(terms, `[[`, "columns"))
+  if (anyDuplicated(columns)) {
+    abort_random_columns(terms[[1L]]$group, unique(columns[duplicated(columns)]),
+                         "stands in more than one term", call)
+  }
+  for (term in terms) {
+    at <- qr(term$Z, tol = 1e-9)
+    if (at$rank < ncol(term$Z)) {
+      abort_random_columns(term$group, term$columns[at$pivot[-seq_len(at$rank)]],
+                           "is a combination of the others", call)
+    }
+  }
 }
 
 # Which elements of the lower-triangular factor are free: 0-based row and column of each
@@ -33,8 +50,7 @@ scale_theta <- function(engine) engine$scale[engine$data$row + 1L]
 
 #' @exportS3Method
 engine_moments.engine_blocked <- function(engine, theta) {
-  check_core(cpp_blocked_evaluate(engine$data, theta * scale_theta(engine), FALSE))[
-    c("logdet", "S")]
+  check_core(cpp_blocked_moments(engine$data, theta * scale_theta(engine)))
 }
 
 #' @exportS3Method
@@ -52,6 +68,17 @@ engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) 
        gradient = fit$at$gradient * unit, hessian = fit$at$hessian * tcrossprod(unit),
        iterations = fit$iterations, evaluations = fit$evaluations, starts = fit$starts,
        bound = if (fit$singular) "zero" else "none")
+}
+
+#' @exportS3Method
+engine_recombine.engine_blocked <- function(engine, M) {
+  width <- nrow(M)
+  k <- length(engine$scale)
+  B <- array(engine$data$B, c(k, width, length(engine$levels)))
+  recombined <- apply(B, 3L, function(slice) matrix(slice, k) %*% M)
+  engine$data$B <- matrix(recombined, k)
+  engine$data$C <- crossprod(M, engine$data$C %*% M)
+  engine
 }
 
 #' @exportS3Method

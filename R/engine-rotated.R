@@ -8,19 +8,18 @@ engine_rotated <- function(work, term, call) {
   counts <- tabulate(as.integer(term$factor), length(ids))
   scale <- sqrt(as.vector(rowsum(work$root^2, as.integer(term$factor))))
   spectrum <- kernel_spectrum(term$kernel[ids, ids], scale, term$group, call)
-  if (all(counts == 1L)) check_not_identity(spectrum$d, term$group, call)
   Xy <- cbind(work$Q, work$r)
   sums <- rowsum(Xy * work$root, as.integer(term$factor)) / scale
   within <- if (all(counts == 1L)) matrix(0, ncol(Xy), ncol(Xy)) else
     crossprod(Xy) - crossprod(sums)
-  intercept <- if (work$intercept) drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
+  intercept <- if (!is.null(work$intercept)) drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
   # what the intercept explains of the kernel is not variance
-  origin <- if (work$intercept) sum(spectrum$d * intercept^2) else 0
+  origin <- if (!is.null(intercept)) sum(spectrum$d * intercept^2) else 0
   data <- list(d = spectrum$d, Xy = crossprod(spectrum$U, sums), within = within,
                n = work$n, intercept = intercept,
-               unit = (sum(spectrum$d) - origin) / length(spectrum$d))
+               unit = (sum(spectrum$d) - origin) / length(spectrum$d), upper = 1e5)
   reason <- "one kernel, one variance ratio: eigendecomposition of the kernel"
-  new_engine("rotated", reason, data, work, U = spectrum$U, scale = scale, levels = ids)
+  new_engine("rotated", reason, data, work, "ratio", U = spectrum$U, scale = scale, levels = ids)
 }
 
 # Eigenvalues and eigenvectors of S K S, S = diag(scale); K must be positive
@@ -37,25 +36,16 @@ kernel_spectrum <- function(K, scale, group, call) {
   list(d = d, U = spectrum$U)
 }
 
-# With one record per individual, a multiple of the identity is the residual again.
-check_not_identity <- function(d, group, call) {
-  if (max(d) - min(d) <= 1e-8 * max(d)) abort_kinship_identity(group, call)
-}
-
-#' @exportS3Method
-engine_moments.engine_rotated <- function(engine, theta) {
-  check_core(cpp_rotated_evaluate(engine$data, theta^2, FALSE, FALSE))[c("logdet", "S")]
-}
-
-#' @exportS3Method
-engine_optimise.engine_rotated <- function(engine, REML, control, start = NULL) {
-  fit <- check_core(cpp_rotated_optimise(engine$data, REML, FALSE))
-  theta <- sqrt(fit$tau)
-  list(theta = theta, converged = TRUE, singular = fit$bound < 0,
-       gradient = 2 * theta * fit$first,
-       hessian = matrix(2 * fit$first + 4 * fit$tau * fit$second),
-       iterations = fit$iterations, evaluations = fit$evaluations, starts = fit$minima,
-       bound = c("zero", "none", "upper")[[fit$bound + 2L]])
+# The same engine on the data free of the intercept: n - 1 contrasts, whose likelihood
+# does not depend on the origin of K. That of all n records does, and for a centred K of
+# full rank it is unbounded: the direction of the intercept then has variance sigma2_e and
+# no data. The engine itself where the model has no intercept.
+without_intercept <- function(engine) {
+  if (is.null(engine$data$intercept)) return(engine)
+  engine$contrasts <- TRUE
+  engine$data$n <- engine$data$n - 1
+  engine$work$n <- engine$work$n - 1
+  engine
 }
 
 # With k_a the covariances of id a with the individuals of the data,
@@ -64,16 +54,15 @@ engine_optimise.engine_rotated <- function(engine, REML, control, start = NULL) 
 
 #' @exportS3Method
 engine_modes.engine_rotated <- function(engine, theta, kernel) {
-  at <- rotated_at(engine, theta)
-  residual <- at$y - drop(at$X %*% (at$Q %*% at$Xy))
-  v <- engine$scale * drop(engine$U %*% (at$w * residual))
+  at <- ratio_at(engine, theta)
+  v <- engine$scale * drop(engine$U %*% (at$w * at$residual))
   stats::setNames(theta^2 * drop(kernel[, engine$levels, drop = FALSE] %*% v),
                   rownames(kernel))
 }
 
 #' @exportS3Method
 engine_variances.engine_rotated <- function(engine, theta, sigma, kernel) {
-  at <- rotated_at(engine, theta)
+  at <- ratio_at(engine, theta)
   tau <- theta^2
   loadings <- sweep(kernel[, engine$levels, drop = FALSE], 2L, engine$scale, "*") %*% engine$U
   through <- loadings %*% (at$w * at$X)
@@ -82,16 +71,6 @@ engine_variances.engine_rotated <- function(engine, theta, sigma, kernel) {
   lapply(list(conditional = conditional, prediction = prediction), function(variance) {
     stats::setNames(sigma^2 * variance, rownames(kernel))
   })
-}
-
-# X, y and the weights in the eigenbasis, Q = (X'H^-1 X)^-1 and Xy = X'H^-1 y.
-rotated_at <- function(engine, theta) {
-  data <- engine$data
-  inner <- seq_len(engine$work$p)
-  S <- engine_moments(engine, theta)$S
-  list(X = data$Xy[, inner, drop = FALSE], y = data$Xy[, length(inner) + 1L],
-       w = 1 / (theta^2 * data$d + 1), Xy = S[inner, length(inner) + 1L],
-       Q = if (length(inner) > 0L) chol2inv(chol(S[inner, inner])) else matrix(0, 0, 0))
 }
 
 # What gwas() needs of the fit: see core/scan.h. Its ML ratio is that of the centred

@@ -1,10 +1,9 @@
 # How it is computed. Every engine is a list of class c("engine_<name>", "engine") with
 #   name, reason   which engine, and why it was chosen
 #   data           what its C++ functions take: no evaluation needs the rows again
-#   work           list(R, beta, assign): X = Q R, and y = X beta + r, where Q and r
-#                  are what the engine computes with (see engine_work())
-#   logweights     sum of the logarithms of the prior weights
-#   n, p           records, fixed effects
+#   work           X = Q R and y = X beta + r, where Q and r are what the engine computes
+#                  with: R, pivot, beta, names of the columns, logweights (the sum of the
+#                  logarithms of the weights), n, p, and the intercept in the basis Q
 # and answers
 #   engine_moments(engine, theta)           list(logdet, S), see below
 #   engine_optimise(engine, REML, control)  the convergence record, with theta
@@ -13,6 +12,7 @@
 #   engine_variances(engine, theta, sigma, kernel)  their variances: a list of
 #     `conditional`, given beta, and `prediction`, of the prediction error; k x k x levels
 #     or named by id. Not kept in the fit: with a kernel they cost as much as it did.
+#   engine_recombine(engine, M)             the engine of [Q r] M, M (p+1) x any
 # S is [Q r]'H^-1[Q r], logdet is log|H|, and Var(y) = sigma2 W^-1/2 H W^-1/2.
 
 engine_moments <- function(engine, theta) UseMethod("engine_moments")
@@ -22,17 +22,24 @@ engine_optimise <- function(engine, REML, control, start = NULL) {
 engine_modes <- function(engine, theta, kernel) UseMethod("engine_modes")
 engine_variances <- function(engine, theta, sigma, kernel) UseMethod("engine_variances")
 
+engine_recombine <- function(engine, M) UseMethod("engine_recombine")
+
 # From the structure of the terms to the engine.
 choose_engine <- function(frame, fixed, terms, call = rlang::caller_env()) {
   groups <- unique(vapply(terms, `[[`, character(1), "group"))
   if (length(groups) > 1L) abort_unsupported("several grouping factors", groups, call)
   kernels <- !vapply(terms, function(term) is.null(term$kernel), logical(1))
   work <- engine_work(frame, fixed, call)
-  if (!any(kernels)) return(engine_blocked(work, terms))
+  if (!any(kernels)) {
+    if (length(terms) == 1L && ncol(terms[[1L]]$Z) == 1L) {
+      return(check_identified(engine_scalar(work, terms[[1L]]), groups, call))
+    }
+    return(engine_blocked(work, terms, call))
+  }
   if (length(terms) > 1L || !identical(terms[[1L]]$columns, "(Intercept)")) {
     abort_unsupported("a kernel term beside others, or with slopes", groups, call)
   }
-  engine_rotated(work, terms[[1L]], call)
+  check_identified(engine_rotated(work, terms[[1L]], call), groups, call)
 }
 
 # Weighted, orthonormal and centred on the least-squares fit, so that nothing later
@@ -46,24 +53,24 @@ engine_work <- function(frame, fixed, call) {
   total <- sum((y - mean(y))^2)
   if (sum(residual^2) <= 1e-20 * max(total, sum(y^2))) abort_perfect_fit(call)
   p <- ncol(X)
-  list(Q = qr.Q(decomposition)[, seq_len(p), drop = FALSE], r = residual,
+  Q <- qr.Q(decomposition)[, seq_len(p), drop = FALSE]
+  list(Q = Q, r = residual,
        R = qr.R(decomposition), pivot = decomposition$pivot[seq_len(p)],
        beta = qr.coef(decomposition, y), root = root,
        logweights = sum(log(frame$weights)), n = nrow(X), p = p,
-       names = colnames(fixed$X), intercept = spans_intercept(X, root))
+       names = colnames(fixed$X), intercept = intercept_in(Q, root))
 }
 
-# Is the intercept in the span of X?
-spans_intercept <- function(X, root) {
-  if (ncol(X) == 0L) return(FALSE)
-  rest <- qr.resid(qr(X), root)
-  sum(rest^2) <= 1e-14 * sum(root^2)
+# The intercept in the basis Q, NULL where it is not in its span.
+intercept_in <- function(Q, root) {
+  at <- drop(crossprod(Q, root))
+  if (sum((root - Q %*% at)^2) <= 1e-14 * sum(root^2)) at
 }
 
-new_engine <- function(name, reason, data, work, ...) {
-  kept <- work[c("R", "pivot", "beta", "names", "logweights", "n", "p")]
+new_engine <- function(name, reason, data, work, family = NULL, ...) {
+  kept <- work[c("R", "pivot", "beta", "names", "logweights", "n", "p", "intercept")]
   structure(list(name = name, reason = reason, data = data, work = kept, ...),
-            class = c(paste0("engine_", name), "engine"))
+            class = c(paste0("engine_", c(name, family)), "engine"))
 }
 
 # beta, its covariance without sigma2, y'Py and log-determinants at theta, on the scale
@@ -77,7 +84,9 @@ engine_fixed <- function(engine, theta) {
                 s = at$S[1, 1], logdet = at$logdet, logdet_x = 0))
   }
   inner <- seq_len(p)
-  root <- chol(at$S[inner, inner, drop = FALSE])
+  root <- tryCatch(chol(at$S[inner, inner, drop = FALSE]), error = function(e) NULL)
+  # at absurd ratios rounding may leave nothing to decompose
+  if (is.null(root)) return(list(s = Inf, logdet = Inf, logdet_x = Inf))
   half <- backsolve(root, at$S[inner, p + 1L], transpose = TRUE)
   back <- function(x) {
     out <- backsolve(work$R, x)

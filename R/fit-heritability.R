@@ -46,7 +46,7 @@ heritability.lmmfit <- function(object, level = 0.95, ...) {
   # the Hessian is in theta: d2/dtheta2 = 4 tau d2/dtau2 where the gradient is zero
   curvature <- object$opt$hessian[1, 1] / (4 * tau)
   se <- if (inside) k / (1 + tau * k)^2 * sqrt(2 / curvature) else NA_real_
-  interval <- share_interval(object, k, estimate, level)
+  interval <- share_interval(object, k, level)
   out <- data.frame(
     group = term$group, estimate = estimate, se = se, lower = interval[[1L]],
     upper = interval[[2L]], raw = share(tau, 1), genetic = tau * object$sigma^2,
@@ -63,18 +63,21 @@ mean_diagonal <- function(term) {
   mean(diag(K)) - mean(K)
 }
 
-share_interval <- function(object, k, estimate, level) {
-  excess <- function(h) {
-    theta <- sqrt(h / ((1 - h) * k))
-    engine_criterion(object$engine, theta, object$REML) - object$opt$criterion -
-      stats::qchisq(level, 1)
+# Ratios at which the criterion exceeds its minimum by the chi-square quantile, as shares.
+share_interval <- function(object, k, level) {
+  unit <- object$engine$data$unit
+  top <- object$engine$data$upper / unit
+  excess <- function(log_tau) {
+    engine_criterion(object$engine, exp(log_tau / 2), object$REML) -
+      object$opt$criterion - stats::qchisq(level, 1)
   }
-  top <- 1 - 1e-6
-  side <- function(bound) {
-    if (abs(bound - estimate) < 1e-12 || excess(bound) <= 0) return(round(bound, 5))
-    stats::uniroot(excess, sort(c(min(estimate, top), bound)), tol = 1e-10)$root
+  at <- log(min(max(object$theta[[1L]]^2, 1e-12 / unit), top))
+  end <- function(bound, value) {
+    if (abs(bound - at) < 1e-9 || excess(bound) <= 0) return(value)
+    tau <- exp(stats::uniroot(excess, sort(c(at, bound)), tol = 1e-10)$root)
+    tau * k / (tau * k + 1)
   }
-  c(side(0), side(top))
+  c(end(log(1e-12 / unit), 0), end(log(top), 1))
 }
 
 #' @export

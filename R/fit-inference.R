@@ -7,7 +7,10 @@
 #' @param object a model fitted by [lmmfit()].
 #' @param ... other such models, on the same data.
 #' @param refit (`logical(1)`) fit again by ML what was fitted by REML. REML criteria
-#'   compare only models with the same fixed effects.
+#'   compare only models with the same fixed effects. With a relationship matrix and an
+#'   intercept ML is that of the data free of the intercept (n - 1 contrasts), because
+#'   ordinary ML depends on the origin of the matrix, and has no maximum for a centred one of
+#'   full rank.
 #' @param model.names (`character`) names for the rows.
 #' @return A data frame of class `anova`: for several models `npar`, `AIC`, `BIC`,
 #'   `logLik`, `deviance`, `Chisq`, `Df`, `Pr(>Chisq)`, by increasing number of
@@ -27,12 +30,17 @@ anova.lmmfit <- function(object, ..., refit = TRUE, model.names = NULL) {
   for (model in models) check_fit(model, "...")
   if (is.null(model.names)) {
     model.names <- vapply(as.list(substitute(list(object, ...)))[-1L], deparse1, "")
+    # from do.call() they are the models themselves
+    if (any(nchar(model.names) > 200L)) model.names <- paste0("MODEL", seq_along(models))
+  } else if (length(model.names) != length(models) || anyNA(model.names)) {
+    abort_argument("model.names", paste(length(models), "names, one for each model"),
+                   describe(model.names), rlang::current_env())
   }
   check_comparable(models, rlang::current_env())
   reml <- vapply(models, `[[`, logical(1), "REML")
-  if (check_flag(refit) && any(reml)) {
-    inform_refit(sum(reml))
-    models <- lapply(models, refit_criterion, REML = FALSE)
+  if (check_flag(refit)) {
+    if (any(reml)) inform_refit(sum(reml))
+    models <- lapply(models, refit_ml)
   }
   npar <- vapply(models, n_parameters, numeric(1))
   models <- models[order(npar)]
@@ -51,7 +59,7 @@ anova.lmmfit <- function(object, ..., refit = TRUE, model.names = NULL) {
   )
   formulas <- vapply(models, function(model) deparse1(model$formula), "")
   structure(table, class = c("anova", "data.frame"),
-            heading = c(paste0("Data: ", deparse1(object$call$data)), "Models:",
+            heading = c(paste0("Data: ", short_label(object$call$data)), "Models:",
                         paste0(labels, ": ", formulas)))
 }
 
@@ -69,6 +77,11 @@ check_comparable <- function(models, call) {
 }
 
 anova_terms <- function(object) {
+  if (length(object$coefficients) == 0L) {
+    return(structure(data.frame(npar = integer(), `Sum Sq` = numeric(), `Mean Sq` = numeric(),
+                                `F value` = numeric(), check.names = FALSE),
+                     heading = "Analysis of Variance Table", class = c("anova", "data.frame")))
+  }
   work <- engine_fixed(object$engine, object$theta)
   root <- chol(chol2inv(chol(work$unscaled)))
   effects <- drop(root %*% object$coefficients)
@@ -89,7 +102,9 @@ anova_terms <- function(object) {
 #'
 #' `"profile"`: the values that a likelihood-ratio test does not reject. Each parameter is
 #' fixed in turn and the likelihood (ML, also for a REML fit, as in lme4) maximised over
-#' the others; an interval reaches its bound (0 for a standard deviation, -1 and 1 for a
+#' the others. With a relationship matrix and an intercept it is the likelihood of the data
+#' free of the intercept: that of all data depends on the origin of the matrix. The
+#' intercept itself then has its Wald interval. An interval reaches its bound (0 for a standard deviation, -1 and 1 for a
 #' correlation) where the test never rejects. `"Wald"`: estimate plus and minus a normal
 #' quantile times the standard error, for fixed effects only.
 #'
@@ -113,6 +128,7 @@ anova_terms <- function(object) {
 #' @export
 confint.lmmfit <- function(object, parm, level = 0.95, method = c("profile", "Wald"),
                            signames = TRUE, ...) {
+  rlang::check_dots_empty()
   method <- check_choice(method, c("profile", "Wald"))
   level <- check_number(level, 0.001, 0.9999)
   labels <- parameter_names(object, check_flag(signames))
@@ -120,14 +136,16 @@ confint.lmmfit <- function(object, parm, level = 0.95, method = c("profile", "Wa
   wanted <- if (missing(parm)) all else match_parameters(parm, labels,
                                                          rlang::current_env())
   tail <- (1 - level) / 2
-  columns <- paste(format(100 * c(tail, 1 - tail), trim = TRUE, digits = 3), "%")
+  columns <- paste(format(100 * c(tail, 1 - tail), trim = TRUE, digits = 3,
+                          scientific = FALSE), "%")
   out <- matrix(NA_real_, length(all), 2L, dimnames = list(all, columns))
   if (method == "Wald") {
     se <- sqrt(diag(object$vcov))
     fixed <- object$coefficients + outer(se, stats::qnorm(c(tail, 1 - tail)))
     out[labels$fixed, ] <- fixed
   } else {
-    fit <- refit_criterion(object, FALSE)
+    fit <- refit_ml(object)
+    fit$vcov <- object$vcov
     for (name in wanted) {
       out[name, ] <- if (name %in% labels$variance) {
         profile_variance(fit, match(name, labels$variance), level)
@@ -162,118 +180,3 @@ match_parameters <- function(parm, labels, call) {
   if (length(unknown) > 0L) abort_parameter(unknown, all, call)
   parm
 }
-
-# Profiles. Variance parameters v are standard deviations and correlations in the order
-# of theta, then sigma; a fixed effect keeps theta free.
-
-variance_vector <- function(fit) {
-  parts <- lapply(VarCorr(fit), function(covariance) {
-    values <- attr(covariance, "correlation")
-    diag(values) <- attr(covariance, "stddev")
-    values[lower.tri(values, diag = TRUE)]
-  })
-  c(unlist(parts, use.names = FALSE), fit$sigma)
-}
-
-variance_theta <- function(fit, v) {
-  sigma <- v[[length(v)]]
-  from <- 0L
-  unlist(lapply(fit$random, function(term) {
-    k <- length(term$columns)
-    at <- lower_pairs(k)
-    mine <- v[from + seq_along(at$row)]
-    from <<- from + length(mine)
-    correlation <- diag(k)
-    correlation[cbind(at$row, at$col)] <- mine
-    diag(correlation) <- 1
-    correlation[upper.tri(correlation)] <- t(correlation)[upper.tri(correlation)]
-    factor <- tryCatch(t(chol(correlation)), error = function(e) NULL)
-    if (is.null(factor)) return(rep(NA_real_, length(mine)))
-    sd <- mine[at$row == at$col]
-    (factor * sd / sigma)[lower.tri(factor, diag = TRUE)]
-  }), use.names = FALSE)
-}
-
-profile_variance <- function(fit, index, level) {
-  v <- variance_vector(fit)
-  is_sd <- c(theta_diagonal(fit$random), TRUE)
-  n <- fit$engine$work$n
-  criterion <- function(v) {
-    theta <- variance_theta(fit, v)
-    if (anyNA(theta)) return(1e300)
-    at <- engine_fixed(fit$engine, theta)
-    sigma2 <- v[[length(v)]]^2
-    at$logdet - fit$engine$work$logweights + n * log(2 * pi * sigma2) + at$s / sigma2
-  }
-  lower <- replace(rep(0, length(v)), !is_sd, -1 + 1e-8)
-  lower[length(v)] <- 1e-6 * fit$sigma
-  upper <- replace(rep(Inf, length(v)), !is_sd, 1 - 1e-8)
-  scale <- replace(pmax(abs(v), fit$sigma * 0.1), !is_sd, 0.3)
-  profiled <- function(x, from) {
-    full <- from
-    full[index] <- x
-    free <- seq_along(v)[-index]
-    best <- stats::nlminb(full[free], function(part) {
-      full[free] <- part
-      criterion(full)
-    }, scale = 1 / scale[free], lower = lower[free], upper = upper[free],
-    control = list(rel.tol = 1e-12, x.tol = 1e-10))
-    full[free] <- best$par
-    list(value = best$objective, from = full)
-  }
-  profile_interval(profiled, v, v[[index]], deviance(fit), level,
-                   step = 0.2 * scale[[index]], lower = lower[[index]],
-                   upper = upper[[index]])
-}
-
-profile_fixed <- function(fit, index, level) {
-  n <- fit$engine$work$n
-  lower <- replace(rep(-Inf, length(fit$theta)), theta_diagonal(fit$random), 0)
-  # fixing one effect at b adds its squared distance to the sum of squares
-  criterion <- function(theta, b) {
-    at <- engine_fixed(fit$engine, theta)
-    s <- at$s + (b - at$beta[[index]])^2 / at$unscaled[index, index]
-    at$logdet - fit$engine$work$logweights + n * (1 + log(2 * pi * s / n))
-  }
-  profiled <- function(b, from) {
-    best <- stats::nlminb(from, criterion, b = b, lower = lower,
-                          control = list(rel.tol = 1e-12, x.tol = 1e-10))
-    list(value = best$objective, from = best$par)
-  }
-  profile_interval(profiled, unname(fit$theta), fit$coefficients[[index]], deviance(fit),
-                   level, step = sqrt(fit$vcov[index, index]), lower = -Inf, upper = Inf)
-}
-
-# Where `profiled(x, from)$value` exceeds its minimum by the chi-square quantile, on both
-# sides; `from`, where the other parameters were last, is carried along.
-profile_interval <- function(profiled, start, estimate, minimum, level, step, lower,
-                             upper) {
-  target <- minimum + stats::qchisq(level, 1)
-  one_side <- function(direction, bound) {
-    state <- start
-    excess <- function(x) {
-      at <- profiled(x, state)
-      state <<- at$from
-      at$value - target
-    }
-    inside <- estimate
-    reach <- step
-    for (i in 1:60) {
-      outside <- inside + direction * reach
-      if ((outside - bound) * direction >= 0) outside <- bound
-      value <- excess(outside)
-      if (value > 0) {
-        return(stats::uniroot(excess, sort(c(inside, outside)),
-                              tol = 1e-7 * max(abs(estimate), step))$root)
-      }
-      if (outside == bound) return(bound_value(bound))
-      inside <- outside
-      reach <- 1.7 * reach
-    }
-    NA_real_
-  }
-  c(one_side(-1, lower), one_side(1, upper))
-}
-
-# The bounds of correlations and of sigma keep a distance that only the search needs.
-bound_value <- function(bound) if (abs(bound) > 1 - 1e-7) sign(bound) else bound

@@ -27,10 +27,13 @@ at_optimum <- function(fit, opt, REML) {
   fit
 }
 
-# The same model by the other criterion, from what the fit holds.
-refit_criterion <- function(fit, REML) {
-  if (identical(fit$REML, REML)) return(fit)
-  at_optimum(fit, engine_optimise(fit$engine, REML, fit$control, fit$theta), REML)
+# The same model by maximum likelihood, from what the fit holds; with a kernel and an
+# intercept by that of without_intercept().
+refit_ml <- function(fit) {
+  kernel <- fit$engine$name == "rotated"
+  if (kernel) fit$engine <- without_intercept(fit$engine)
+  if (!fit$REML && !kernel) return(fit)
+  at_optimum(fit, engine_optimise(fit$engine, FALSE, fit$control, fit$theta), FALSE)
 }
 
 # Several terms on one factor are told apart as lme4 does: Subject, Subject.1, ...
@@ -44,7 +47,7 @@ n_theta <- function(engine) UseMethod("n_theta")
 #' @exportS3Method
 n_theta.engine_blocked <- function(engine) length(engine$data$row)
 #' @exportS3Method
-n_theta.engine_rotated <- function(engine) 1L
+n_theta.default <- function(engine) 1L
 
 # group.column, and group.column2.column1 for what is below the diagonal.
 theta_names <- function(random) {

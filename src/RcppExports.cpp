@@ -27,6 +27,18 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_blocked_moments
+Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta);
+RcppExport SEXP _kinlmm_cpp_blocked_moments(SEXP dataSEXP, SEXP thetaSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_moments(data, theta));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_blocked_evaluate
 Rcpp::List cpp_blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool reml);
 RcppExport SEXP _kinlmm_cpp_blocked_evaluate(SEXP dataSEXP, SEXP thetaSEXP, SEXP remlSEXP) {
@@ -180,6 +192,7 @@ END_RCPP
 
 static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_crossproducts", (DL_FUNC) &_kinlmm_cpp_blocked_crossproducts, 6},
+    {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 2},
     {"_kinlmm_cpp_blocked_evaluate", (DL_FUNC) &_kinlmm_cpp_blocked_evaluate, 3},
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
     {"_kinlmm_cpp_blocked_ranef", (DL_FUNC) &_kinlmm_cpp_blocked_ranef, 2},

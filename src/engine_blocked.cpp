@@ -22,11 +22,10 @@ BlockedData as_blocked(const Rcpp::List& x) {
 }
 
 Rcpp::List wrap_evaluation(const BlockedEvaluation& e) {
-  return Rcpp::List::create(
-      Rcpp::_["objective"] = e.value, Rcpp::_["gradient"] = glue::wrap_vector(e.gradient),
-      Rcpp::_["hessian"] = glue::wrap_matrix(e.hessian),
-      Rcpp::_["psi_gradient"] = glue::wrap_matrix(e.psi_gradient),
-      Rcpp::_["logdet"] = e.logdet, Rcpp::_["S"] = glue::wrap_matrix(e.S));
+  return Rcpp::List::create(Rcpp::_["objective"] = e.value,
+                            Rcpp::_["gradient"] = glue::wrap_vector(e.gradient),
+                            Rcpp::_["hessian"] = glue::wrap_matrix(e.hessian),
+                            Rcpp::_["psi_gradient"] = glue::wrap_matrix(e.psi_gradient));
 }
 
 }  // namespace
@@ -43,6 +42,15 @@ Rcpp::List cpp_blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix 
                               Rcpp::_["C"] = glue::wrap_matrix(data.C),
                               Rcpp::_["row"] = row, Rcpp::_["col"] = col,
                               Rcpp::_["n"] = static_cast<double>(data.n));
+  });
+}
+
+// [[Rcpp::export]]
+Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta) {
+  return glue::guarded([&] {
+    const BlockedMoments moments = blocked_moments(as_blocked(data), map(theta));
+    return Rcpp::List::create(Rcpp::_["logdet"] = moments.logdet,
+                              Rcpp::_["S"] = glue::wrap_matrix(moments.S));
   });
 }
 

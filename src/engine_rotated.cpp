@@ -13,6 +13,7 @@ RotatedData as_rotated(const Rcpp::List& x, bool centred) {
   data.within = map(Rcpp::as<Rcpp::NumericMatrix>(x["within"]));
   data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
   data.unit = Rcpp::as<double>(x["unit"]);
+  data.upper = Rcpp::as<double>(x["upper"]);
   if (centred && !Rf_isNull(x["intercept"])) {
     data.intercept = map(Rcpp::as<Rcpp::NumericVector>(x["intercept"]));
   }

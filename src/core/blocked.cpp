@@ -50,11 +50,6 @@ struct Level {
 Level factor_level(const BlockedData& data, const Matrix& T, Index j) {
   const Index k = data.k;
   Level level;
-  if (k == 1) {
-    level.L = Matrix::Constant(1, 1, std::sqrt(T(0, 0) * T(0, 0) * data.A(0, j) + 1));
-    level.R = T / level.L(0, 0);
-    return level;
-  }
   const Eigen::LLT<Matrix> llt(T.transpose() * data.A_of(j) * T + Matrix::Identity(k, k));
   level.L = llt.matrixL();
   level.R = level.L.triangularView<Eigen::Lower>().solve(T.transpose());
@@ -147,23 +142,27 @@ std::vector<Matrix> psi_directions(const BlockedData& data, const Matrix& T) {
 
 }  // namespace
 
-BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRef& theta,
-                                    bool reml) {
-  const Index p = data.p, k = data.k;
-  const double dof = static_cast<double>(reml ? data.n - p : data.n);
+BlockedMoments blocked_moments(const BlockedData& data, const ConstVectorRef& theta) {
   const Matrix T = blocked_factor(data, theta);
-  BlockedEvaluation out;
+  BlockedMoments out;
   out.S = data.C;
-  std::vector<Whitened> levels;
-  levels.reserve(static_cast<std::size_t>(data.q));
   for (Index j = 0; j < data.q; ++j) {
     const Level level = factor_level(data, T, j);
     const Matrix RB = level.R * data.B_of(j);
     out.logdet += 2 * level.L.diagonal().array().log().sum();
     out.S.noalias() -= RB.transpose() * RB;
-    levels.push_back(whiten_level(data, level.R, j));
   }
-  const ProfiledFixed fixed = profiled_fixed(out.S);
+  return out;
+}
+
+BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRef& theta,
+                                    bool reml) {
+  const Index p = data.p, k = data.k;
+  const double dof = static_cast<double>(reml ? data.n - p : data.n);
+  const Matrix T = blocked_factor(data, theta);
+  const BlockedMoments moments = blocked_moments(data, theta);
+  const ProfiledFixed fixed = profiled_fixed(moments.S);
+  BlockedEvaluation out;
   out.gradient = Vector::Zero(theta.size());
   out.hessian = Matrix::Zero(theta.size(), theta.size());
   out.psi_gradient = Matrix::Zero(k, k);
@@ -171,12 +170,13 @@ BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRe
     out.value = std::numeric_limits<double>::infinity();
     return out;
   }
-  out.value = out.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof)) +
+  out.value = moments.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof)) +
               (reml ? fixed.logdet : 0);
 
   const std::vector<Matrix> directions = psi_directions(data, T);
   HessianSums sums(directions, p);
-  for (const Whitened& level : levels) {
+  for (Index j = 0; j < data.q; ++j) {
+    const Whitened level = whiten_level(data, factor_level(data, T, j).R, j);
     const Matrix e = level.E.leftCols(p);
     const Vector v = level.E.col(p) - e * fixed.beta;
     out.psi_gradient += level.F - (dof / fixed.s) * v * v.transpose();
@@ -267,35 +267,6 @@ bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at,
   return true;
 }
 
-// One variance ratio: theta = sqrt(tau), every minimum over [0, upper].
-BlockedFit fit_scalar(const BlockedData& data, bool reml) {
-  auto in_tau = [&](double tau) {
-    const BlockedEvaluation e =
-        blocked_criterion(data, Vector::Constant(1, std::sqrt(tau)), reml);
-    Point point;
-    point.x = tau;
-    point.value = e.value;
-    point.first = e.psi_gradient(0, 0);
-    // d2/dtheta2 = 2 f' + 4 tau f''
-    point.second = tau > 0 ? (e.hessian(0, 0) - 2 * point.first) / (4 * tau) : 0;
-    return point;
-  };
-  // 1 / mean of Z_j'Z_j: where a level's own records weigh as much as the residual
-  const double unit = static_cast<double>(data.q) / data.A.sum();
-  std::vector<double> grid;
-  for (double ratio = 1e-6; ratio < 2e8; ratio *= 10) grid.push_back(ratio * unit);
-  const IntervalMinimum minimum = minimise_on_interval(in_tau, grid);
-  BlockedFit fit;
-  fit.theta = Vector::Constant(1, std::sqrt(minimum.at.x));
-  fit.at = blocked_criterion(data, fit.theta, reml);
-  fit.iterations = minimum.iterations;
-  fit.evaluations = minimum.evaluations + 1;
-  fit.starts = minimum.minima;
-  fit.converged = true;
-  fit.singular = minimum.bound < 0;
-  return fit;
-}
-
 BlockedFit fit_from(const BlockedData& data, bool reml, double tolerance,
                     int max_iterations, const Vector& start) {
   auto f = [&](const Vector& theta) { return blocked_criterion(data, theta, reml); };
@@ -332,7 +303,6 @@ BlockedFit fit_from(const BlockedData& data, bool reml, double tolerance,
 
 BlockedFit fit_blocked(const BlockedData& data, bool reml, double tolerance,
                        int max_iterations, const std::vector<Vector>& starts) {
-  if (data.row.size() == 1 && data.k == 1) return fit_scalar(data, reml);
   BlockedFit best;
   int evaluations = 0;
   for (const Vector& start : starts) {
@@ -352,20 +322,13 @@ BlockedEffects blocked_effects(const BlockedData& data, const ConstVectorRef& th
   const Index p = data.p, k = data.k;
   const Matrix T = blocked_factor(data, theta);
   const Matrix psi = T * T.transpose();
-  std::vector<Matrix> R;
-  Matrix S = data.C;
-  for (Index j = 0; j < data.q; ++j) {
-    R.push_back(factor_level(data, T, j).R);
-    const Matrix RB = R.back() * data.B_of(j);
-    S.noalias() -= RB.transpose() * RB;
-  }
-  const ProfiledFixed fixed = profiled_fixed(S);
+  const ProfiledFixed fixed = profiled_fixed(blocked_moments(data, theta).S);
   BlockedEffects out;
   out.mode.resize(k, data.q);
   out.conditional.resize(k, k * data.q);
   out.prediction.resize(k, k * data.q);
   for (Index j = 0; j < data.q; ++j) {
-    const Matrix& Rj = R[static_cast<std::size_t>(j)];
+    const Matrix Rj = factor_level(data, T, j).R;
     const Whitened level = whiten_level(data, Rj, j);
     const Matrix e = level.E.leftCols(p);
     out.mode.col(j) = psi * (level.E.col(p) - e * fixed.beta);

@@ -1,4 +1,5 @@
-// One grouping factor with k random effects per level, i.i.d. over the q levels.
+// One grouping factor with k random effects per level, i.i.d. over the q levels. A single
+// one needs less: see rotated.h.
 //
 //   y ~ N(X beta, sigma2 H),  H = I + Z (I_q x Psi) Z',  Psi = T T' (k x k)
 //
@@ -37,13 +38,18 @@ BlockedData blocked_data(const ConstMatrixRef& Z, const ConstMatrixRef& Xy,
 // T (k x k) of theta.
 Matrix blocked_factor(const BlockedData& data, const ConstVectorRef& theta);
 
+// log|H| and [X y]'H^-1[X y] at theta.
+struct BlockedMoments {
+  double logdet = 0;
+  Matrix S;  // (p+1) x (p+1)
+};
+BlockedMoments blocked_moments(const BlockedData& data, const ConstVectorRef& theta);
+
 // The criterion (see criterion.h) at theta, its gradient and its exact Hessian in theta,
 // and the gradient G in Psi (symmetric; d criterion = <G, dPsi>), which decides at the
 // boundary.
 struct BlockedEvaluation : Evaluation {
   Matrix psi_gradient;  // k x k
-  double logdet = 0;    // log|H|
-  Matrix S;             // (p+1) x (p+1), [X y]'H^-1[X y]
 };
 BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRef& theta,
                                     bool reml);

@@ -32,10 +32,10 @@ Point rotated_criterion(const RotatedData& data, bool reml, double tau) {
 
 IntervalMinimum fit_rotated(const RotatedData& data, bool reml) {
   std::vector<double> grid;
-  for (double ratio = 1e-6; ratio < 0.9e5; ratio *= 3.1622776601683795) {
+  for (double ratio = 1e-6; ratio < 0.9 * data.upper; ratio *= 3.1622776601683795) {
     grid.push_back(ratio / data.unit);
   }
-  grid.push_back(1e5 / data.unit);
+  grid.push_back(data.upper / data.unit);
   return minimise_on_interval(
       [&](double tau) { return rotated_criterion(data, reml, tau); }, grid);
 }

@@ -1,4 +1,4 @@
-// One kernel, one variance ratio, in the eigenbasis of the kernel.
+// One variance ratio: a kernel in its eigenbasis, or i.i.d. effects of one column z.
 //
 // Records are reduced to their q individuals: with N = Z'WZ (diagonal) the model in
 // N^-1/2 Z'W [X y] has covariance I + tau N^1/2 K N^1/2, and what is orthogonal to the
@@ -21,6 +21,7 @@ struct RotatedData {
   Matrix within;    // (p+1) x (p+1), cross-product of [X y] beside the individuals
   Index n = 0;      // records
   double unit = 1;  // mean eigenvalue, of the centred kernel where there is an intercept
+  double upper = 1e5;  // largest tau * unit that is searched
   // q or empty: the intercept in the eigenbasis, of unit length. When given, the
   // criterion is that of the kernel centred over the individuals, which differs from that
   // of the kernel as it is for ML only: log|H| gains log(c'H^-1 c).
@@ -32,7 +33,7 @@ Moments rotated_moments(const RotatedData& data, double tau);
 // The criterion at tau and its derivatives in tau.
 Point rotated_criterion(const RotatedData& data, bool reml, double tau);
 
-// The optimum over tau in [0, 1e5 / unit]: up to a share of 1 - 1e-5 of the variance.
+// The optimum over tau in [0, upper / unit].
 IntervalMinimum fit_rotated(const RotatedData& data, bool reml);
 
 }  // namespace kinlmm

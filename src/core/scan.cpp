@@ -1,14 +1,19 @@
 #include "core/scan.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
-#include <initializer_list>
+#include <functional>
 #include <limits>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 
 #include "core/error.h"
 #include "core/lapack.h"
 #include "core/parallel.h"
+#include "core/scan_plan.h"
 
 namespace kinlmm {
 
@@ -50,102 +55,6 @@ class Stopwatch {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
-struct Optimum {
-  Index panel = 0;  // among those searched
-  double x = 0;     // within the panel
-  double value = std::numeric_limits<double>::infinity();
-};
-
-// Best of the minima of `count` adjacent panels, each with chebyshev.size() values in f.
-Optimum search(const Chebyshev& chebyshev, const double* f, Index count) {
-  Optimum best;
-  for (Index i = 0; i < count; ++i) {
-    const ChebyshevMinimum m = chebyshev.minimise(f + i * chebyshev.size());
-    if (m.value < best.value) best = {i, m.x, m.value};
-  }
-  return best;
-}
-
-// Which values of lambda every marker is computed at, in this order: 0, the null's ML
-// optimum, then either the null's REML optimum alone or the main panels and the coarse
-// nodes, two in every other panel and one at each end of the range.
-class Plan {
- public:
-  static constexpr Index kZero = 0, kNullMl = 1, kNullReml = 2, kMain = 2;
-
-  Plan(const NullModel& null, const ScanOptions& options)
-      : chebyshev_(options.nodes),
-        per_marker_(options.per_marker && null.d.maxCoeff() > 0) {
-    lambda_ = {0, null.lambda_ml};
-    if (!per_marker_) {
-      lambda_.push_back(null.lambda_reml);
-      return;
-    }
-    tiling_ = tile_range(null, options.half_width);
-    const Index first = tiling_.main_first, end = first + tiling_.main_count;
-    for (Index i = first; i < end; ++i) add_panel(i, lambda_);
-    const Index count = panels();
-    for (Index i = first - 1; i >= 0; --i) add_coarse(i, {0.5, -0.5}, below_);
-    if (first > 0) below_.push_back(kZero);
-    for (Index i = end; i < count; ++i) add_coarse(i, {-0.5, 0.5}, above_);
-    if (end < count) add_coarse(count - 1, {1}, above_);
-    for (Index i = 0; i < count; ++i) add_panel(i, wide_lambda_);
-  }
-
-  const Chebyshev& chebyshev() const { return chebyshev_; }
-  bool per_marker() const { return per_marker_; }
-  const std::vector<double>& lambda() const { return lambda_; }
-  // Nodes of all panels.
-  const std::vector<double>& wide_lambda() const { return wide_lambda_; }
-  Index panels() const { return static_cast<Index>(tiling_.panels.size()); }
-  Index main_first() const { return tiling_.main_first; }
-  Index main_count() const { return tiling_.main_count; }
-  double lambda_at(Index panel, double x) const {
-    return tiling_.panels[panel].lambda(x);
-  }
-
-  // Whether the nodes show no better optimum than that of the main panels: it is not at
-  // an edge inside the range, and f rises from it to both ends or at least stays clear of
-  // it.
-  bool is_global(const double* f, const Optimum& best) const {
-    if (!below_.empty() && best.panel == 0 && best.x <= -1) return false;
-    if (!above_.empty() && best.panel == main_count() - 1 && best.x >= 1) return false;
-    return stays_above(f, best.value, below_) && stays_above(f, best.value, above_);
-  }
-
- private:
-  // f at the nodes, outwards. Where f falls, a minimum is near; a parabola through a node
-  // and its neighbours falls below the node by at most an eighth of the larger step.
-  static bool stays_above(const double* f, double best, const std::vector<Index>& nodes) {
-    double last = best;
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      const double here = f[nodes[i]];
-      const double next = i + 1 < nodes.size() ? f[nodes[i + 1]] : here;
-      const double step = std::max(std::abs(here - last), std::abs(next - here));
-      if (!(here >= last) && !(here - step > best)) return false;
-      last = here;
-    }
-    return true;
-  }
-  void add_panel(Index i, std::vector<double>& to) const {
-    const Vector& x = chebyshev_.nodes();
-    for (Index l = 0; l < x.size(); ++l) to.push_back(tiling_.panels[i].lambda(x[l]));
-  }
-  void add_coarse(Index panel, std::initializer_list<double> x,
-                  std::vector<Index>& side) {
-    for (double at : x) {
-      side.push_back(static_cast<Index>(lambda_.size()));
-      lambda_.push_back(tiling_.panels[panel].lambda(at));
-    }
-  }
-
-  Chebyshev chebyshev_;
-  bool per_marker_;
-  Tiling tiling_;
-  std::vector<double> lambda_, wide_lambda_;
-  std::vector<Index> below_, above_;  // coarse nodes, outwards from the main panels
-};
-
 class Scanner {
  public:
   Scanner(const NullModel& null, GenotypeSource& source, const ScanOptions& options)
@@ -153,10 +62,10 @@ class Scanner {
         source_(source),
         options_(options),
         df_(null.n - static_cast<double>(null.X.cols()) - 1),
-        plan_(null, options),
+        plan_(null, options.per_marker, options.nodes, options.half_width),
         nodes_(null, plan_.lambda()),
         wide_nodes_(null, plan_.wide_lambda()),
-        null_ml_(nodes_.base_ml()[Plan::kNullMl]) {
+        null_ml_(nodes_.base_ml()[ScanPlan::kNullMl]) {
     const Index q = null.d.size(), columns = chunk_columns(q), N = nodes_.size();
     G_.resize(q, columns);
     X_.resize(q, columns);
@@ -176,8 +85,7 @@ class Scanner {
     const Index m = source_.markers();
     Stopwatch watch;
     while (next_ < m) {
-      const Index first = next_;
-      monitor.tick(first, m);
+      monitor.tick(next_, m);
       watch.lap();
       load();
       out_.read_seconds += watch.lap();
@@ -187,6 +95,7 @@ class Scanner {
       out_.sums_seconds += watch.lap();
       parallel_for(count(), options_.threads, [this](Index j) { test(j); });
       widen();
+      copy_twins();
       out_.optima_seconds += watch.lap();
     }
     monitor.tick(m, m);
@@ -199,10 +108,14 @@ class Scanner {
     const double nan = std::numeric_limits<double>::quiet_NaN();
     out_.status.assign(m, static_cast<int>(ScanStatus::kTested));
     out_.observed.assign(m, 0);
-    for (auto* column : {&out_.frequency, &out_.beta, &out_.se, &out_.lambda,
-                         &out_.lambda_ml, &out_.wald, &out_.lrt, &out_.score}) {
-      column->assign(m, nan);
-    }
+    out_.frequency.assign(m, nan);
+    for (auto* column : result_columns()) column->assign(m, nan);
+  }
+
+  // Those that follow from the genotypes alone, mean imputation included.
+  std::array<std::vector<double>*, 7> result_columns() {
+    return {&out_.beta, &out_.se,  &out_.lambda, &out_.lambda_ml,
+            &out_.wald, &out_.lrt, &out_.score};
   }
 
   // Orthonormal basis of the covariates that are constant within ids. Projected on what
@@ -213,7 +126,7 @@ class Scanner {
     Index kept = 0;
     for (Index k = 0; k < p; ++k) {
       const double inside = null_.X.col(k).squaredNorm();
-      if (null_.within(k, k) <= 1e-20 * inside) X.col(kept++) = null_.X.col(k);
+      if (null_.within(k, k) <= 1e-14 * inside) X.col(kept++) = null_.X.col(k);
     }
     Eigen::HouseholderQR<Matrix> qr(X.leftCols(kept));
     Q_ = qr.householderQ() * Matrix::Identity(X.rows(), kept);
@@ -224,8 +137,12 @@ class Scanner {
   Index blocks() const { return (count() + kBlock - 1) / kBlock; }
 
   // Fills a chunk with the next markers that can be tested, scaled, and pads it by zeros.
+  // Of markers with the same genotypes, which crosses and inbred lines have many of (a
+  // quarter of mouse_hs1940), only one is computed.
   void load() {
     markers_.clear();
+    twins_.clear();
+    by_hash_.clear();
     while (next_ < source_.markers() && G_.cols() - count() >= kBlock / 2) {
       const Index read = std::min(G_.cols() - count(), source_.markers() - next_);
       load_more(read);
@@ -245,8 +162,31 @@ class Scanner {
     const auto summaries = summarise_and_impute(fresh, 1);
     for (Index j = 0; j < read; ++j) {
       if (!usable(summaries[static_cast<std::size_t>(j)], next_ + j)) continue;
+      const Index twin = find_or_add(fresh.col(j));
+      if (twin < count()) {
+        twins_.emplace_back(next_ + j, markers_[twin]);
+        continue;
+      }
       if (count() != start + j) G_.col(count()) = fresh.col(j);
       markers_.push_back(next_ + j);
+    }
+  }
+
+  // The column of the chunk that holds these genotypes, or count(), where x will be.
+  Index find_or_add(const Eigen::Ref<const Vector>& x) {
+    const std::string_view bytes(reinterpret_cast<const char*>(x.data()),
+                                 static_cast<std::size_t>(x.size()) * sizeof(double));
+    Index& found =
+        by_hash_.try_emplace(std::hash<std::string_view>()(bytes), count()).first->second;
+    if (found < count() && G_.col(found) != x) found = count();
+    return found;
+  }
+
+  // A marker with the genotypes of another has its results.
+  void copy_twins() {
+    for (const auto& [marker, of] : twins_) {
+      out_.status[marker] = out_.status[of];
+      for (auto* column : result_columns()) (*column)[marker] = (*column)[of];
     }
   }
 
@@ -304,16 +244,16 @@ class Scanner {
     double* A = A_.col(j).data();
     double* B = B_.col(j).data();
     nodes_.sums(products_.col(j).data(), A, B);
-    if (!(A[Plan::kZero] > kCollinear * spread_[j])) {
+    if (!(A[ScanPlan::kZero] > kCollinear * spread_[j])) {
       out_.status[marker] = static_cast<int>(ScanStatus::kCollinear);
       return;
     }
-    const double r2 =
-        explained(A[Plan::kNullMl], B[Plan::kNullMl], nodes_.yPy()[Plan::kNullMl]);
+    const double r2 = explained(A[ScanPlan::kNullMl], B[ScanPlan::kNullMl],
+                                nodes_.yPy()[ScanPlan::kNullMl]);
     out_.score[marker] = null_.n * r2;
     if (!plan_.per_marker()) {
-      set_wald(marker, null_.lambda_reml, A[Plan::kNullReml], B[Plan::kNullReml],
-               nodes_.yPy()[Plan::kNullReml]);
+      set_wald(marker, null_.lambda_reml, A[ScanPlan::kNullReml], B[ScanPlan::kNullReml],
+               nodes_.yPy()[ScanPlan::kNullReml]);
       set_lrt(marker, null_.lambda_ml, null_ml_ + null_.n * std::log1p(-r2));
       return;
     }
@@ -326,14 +266,16 @@ class Scanner {
   }
 
   bool optimise_reml(Index marker, const double* A, const double* B, const double* f) {
-    const Optimum best = search(plan_.chebyshev(), f + Plan::kMain, plan_.main_count());
+    const Optimum best =
+        search(plan_.chebyshev(), f + ScanPlan::kMain, plan_.main_count());
     if (!plan_.is_global(f, best)) return false;
-    wald_at(marker, nodes_, Plan::kMain, plan_.main_first(), best, A, B);
+    wald_at(marker, nodes_, ScanPlan::kMain, plan_.main_first(), best, A, B);
     return true;
   }
 
   bool optimise_ml(Index marker, const double* f) {
-    const Optimum best = search(plan_.chebyshev(), f + Plan::kMain, plan_.main_count());
+    const Optimum best =
+        search(plan_.chebyshev(), f + ScanPlan::kMain, plan_.main_count());
     if (!plan_.is_global(f, best)) return false;
     set_lrt(marker, plan_.lambda_at(plan_.main_first() + best.panel, best.x), best.value);
     return true;
@@ -411,15 +353,17 @@ class Scanner {
   GenotypeSource& source_;
   const ScanOptions& options_;
   double df_;
-  Plan plan_;
+  ScanPlan plan_;
   NodeSet nodes_, wide_nodes_;
   double null_ml_;  // the null's ML criterion
   Matrix Q_;        // q x at most p
   ScanResult out_;
 
   // The chunk: markers that can be tested, in columns padded to whole blocks.
-  Index next_ = 0;              // the first marker that has not been read
-  std::vector<Index> markers_;  // place in the source of each column
+  Index next_ = 0;                              // the first marker that has not been read
+  std::vector<Index> markers_;                  // place in the source of each column
+  std::vector<std::pair<Index, Index>> twins_;  // marker, the one that is computed
+  std::unordered_map<std::size_t, Index> by_hash_;  // columns
   Matrix G_;                    // q x columns: scaled genotypes, then the squares of X_
   Matrix X_;                    // q x columns: rotated
   Matrix on_Q_;                 // Q_.cols() x kBlock

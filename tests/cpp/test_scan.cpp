@@ -294,6 +294,20 @@ TEST(scan_does_not_see_the_other_markers) {
   }
 }
 
+TEST(scan_gives_twins_the_same) {
+  Random random(14);
+  const Problem m = make_problem(random, 40, 2, true, 1);
+  Matrix G = make_genotypes(random, 40, 5);
+  G.col(1) = G.col(0);
+  G.col(4) = G.col(0);
+  G(3, 4) = kNan;
+  const ScanResult r = run(m, G, ScanOptions());
+  CHECK(same_marker(r, 0, r, 1));
+  CHECK(!same_marker(r, 0, r, 4));
+  CHECK(same_marker(r, 4, run(m, G.col(4), ScanOptions()), 0));
+  CHECK(r.observed[1] == 40 && r.observed[4] == 39);
+}
+
 TEST(scan_scales_with_y) {
   Random random(11);
   Problem m = make_problem(random, 30, 2, false, 2);

@@ -1,36 +1,11 @@
-# Null models in plain R until lmmfit() is there to make them, and dense references.
+# Fits for scans, and dense references in plain R.
 
-# n records of q ids: Z is n x q, w the weights. See null_model() for the list.
-reference_null <- function(y, X, K, Z = diag(length(y)), w = rep(1, length(y))) {
-  scale <- sqrt(colSums(Z * w))
-  eig <- eigen(K * tcrossprod(scale), symmetric = TRUE)
-  project <- function(M) unname(crossprod(eig$vectors, crossprod(Z, w * M) / scale))
-  null <- list(
-    ids = rownames(K), U = unname(eig$vectors), d = pmax(eig$values, 0), scale = scale,
-    X = project(X), y = drop(project(y)), n = length(y), p = ncol(X),
-    intercept = drop(crossprod(eig$vectors, scale / sqrt(sum(scale^2))))
-  )
-  all <- cbind(null$X, null$y)
-  null$within <- unname(crossprod(cbind(X, y) * sqrt(w)) - crossprod(all))
-  if (length(y) == length(null$d)) null$within[] <- 0
-  null$lambda_reml <- reference_optimum(function(l) reference_criterion(null, l, TRUE))
-  null$lambda_ml <- reference_optimum(function(l) reference_criterion(null, l, FALSE))
-  null
-}
-
-reference_fit <- function(...) {
-  structure(list(null = reference_null(...)), class = "lmmfit")
-}
-
-# -2 log-likelihood of the null, but for constants.
-reference_criterion <- function(null, lambda, reml) {
-  h <- lambda * null$d + 1
-  S <- crossprod(cbind(null$X, null$y) / sqrt(h)) + null$within
-  x <- seq_len(null$p)
-  root <- chol(S)
-  log_y <- 2 * log(root[null$p + 1L, null$p + 1L])
-  if (!reml) return(sum(log(h)) + log(sum(null$intercept^2 / h)) + null$n * log_y)
-  sum(log(h)) + 2 * sum(log(diag(root)[x])) + (null$n - null$p) * log_y
+# y on the covariates in X, beside an intercept, of records of these ids.
+scan_fit <- function(y, K, X = NULL, id = rownames(K), w = rep(1, length(y))) {
+  data <- data.frame(y = y, id = id, w = w)
+  data$X <- X
+  fixed <- if (is.null(X)) y ~ 1 + (1 | id) else y ~ X + (1 | id)
+  lmmfit(fixed, data, kinship = list(id = K), weights = w)
 }
 
 # Global minimum over lambda, 0 included.
@@ -88,5 +63,5 @@ simulate_scan <- function(q = 60, m = 12, seed = 1, missing = 0.01) {
 }
 
 simulated_gwas <- function(data = simulate_scan(), geno = data$G, ...) {
-  gwas(reference_fit(data$y, cbind(rep(1, length(data$y))), data$K), geno, ...)
+  gwas(scan_fit(data$y, data$K), geno, ...)
 }

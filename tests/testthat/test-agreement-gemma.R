@@ -23,21 +23,19 @@ write_columns <- function(folder, name, x) {
   path
 }
 
-# A scan of the .bed under `prefix` by both, merged by SNP.
-scan_with_both <- function(folder, prefix, y, X, covariates = NULL) {
+# Scans of the .bed under `prefix` by both; X holds covariates or is NULL.
+scan_with_both <- function(folder, prefix, y, X = NULL) {
   pheno <- write_columns(folder, "pheno.txt", y)
   bed <- c("-bfile", prefix, "-p", pheno)
   kinship <- run_gemma(folder, c(bed, "-gk", "1"), "k", "cXX")
-  extra <- if (!is.null(covariates)) c("-c", write_columns(folder, "cov.txt", X))
+  extra <- if (!is.null(X)) c("-c", write_columns(folder, "cov.txt", cbind(1, X)))
   theirs <- run_gemma(folder, c(bed, "-k", kinship, "-lmm", "4", extra), "scan", "assoc")
   theirs <- data.table::fread(theirs, data.table = FALSE)
 
   geno <- read_bed(prefix)
   K <- as.matrix(data.table::fread(kinship, header = FALSE))
   dimnames(K) <- list(rownames(geno), rownames(geno))
-  used <- which(!is.na(y) & stats::complete.cases(X))
-  fit <- reference_fit(y[used], X[used, , drop = FALSE], K[used, used])
-  hits <- gwas(fit, geno)
+  hits <- gwas(scan_fit(y, K, X), geno)
   ours <- as.data.frame(hits)[is.na(hits$reason), ]
   expect_identical(ours$snp, theirs$rs)
   list(ours = ours, theirs = theirs)
@@ -67,12 +65,12 @@ test_that("mouse CD8 agrees, without and with covariates", {
   prefix <- mouse_hs1940()
   pheno <- utils::read.table(example_file("mouse_hs1940.pheno.txt.gz"))
   folder <- withr::local_tempdir()
-  plain <- scan_with_both(folder, prefix, pheno$V1, matrix(1, nrow(pheno)))
+  plain <- scan_with_both(folder, prefix, pheno$V1)
   expect_identical(nrow(plain$ours), 10768L)
   expect_agreement(plain)
 
-  X <- cbind(1, pheno$V6, withr::with_seed(1, stats::rnorm(nrow(pheno))))
-  adjusted <- scan_with_both(folder, prefix, pheno$V1, X, TRUE)
+  X <- cbind(mch = pheno$V6, noise = withr::with_seed(1, stats::rnorm(nrow(pheno))))
+  adjusted <- scan_with_both(folder, prefix, pheno$V1, X)
   expect_identical(nrow(adjusted$ours), 10758L)
   expect_agreement(adjusted)
 })
@@ -98,6 +96,6 @@ test_that("HLC agrees, at the lower bound of lambda too", {
   pheno <- utils::read.delim(example_file("HLC.simu.pheno.txt.gz"), header = FALSE)
   for (trait in c(1, 6)) {
     y <- as.numeric(pheno[[trait]])
-    expect_agreement(scan_with_both(folder, prefix, y, matrix(1, length(y))))
+    expect_agreement(scan_with_both(folder, prefix, y))
   }
 })

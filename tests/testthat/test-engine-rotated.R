@@ -120,6 +120,26 @@ test_that("the optimum is the best of a fine grid, at either bound too", {
   }
 })
 
+test_that("anova() and confint() do not depend on the origin of K", {
+  n <- 200
+  centred <- withr::with_seed(1, toy_kinship(n, 2000))
+  data <- withr::with_seed(2, toy_pheno(centred, h2 = 0.4))
+  fit_with <- function(formula, K) {
+    suppressMessages(lmmfit(formula, data, kinship = list(id = K)))
+  }
+  fits <- lapply(list(centred, centred + 1), fit_with, formula = y ~ x + (1 | id))
+  small <- lapply(list(centred, centred + 1), fit_with, formula = y ~ (1 | id))
+  expect_equal(confint(fits[[1]], "theta_"), confint(fits[[2]], "theta_"), tolerance = 1e-5)
+  expect_equal(confint(fits[[1]], "x"), confint(fits[[2]], "x"), tolerance = 1e-5)
+  expect_equal(confint(fits[[2]], "(Intercept)"),
+               confint(fits[[2]], "(Intercept)", method = "Wald"), tolerance = 1e-4)
+  interval <- confint(fits[[1]])
+  expect_lt(interval[".sigma", 1], sigma(fits[[1]]))
+  expect_gt(interval[".sigma", 2], sigma(fits[[1]]))
+  tests <- Map(function(a, b) suppressMessages(anova(a, b))$Chisq[[2]], fits, small)
+  expect_equal(tests[[1]], tests[[2]], tolerance = 1e-6)
+})
+
 test_that("what can't be a kernel is refused", {
   data <- cases$single
   negative <- K
@@ -129,7 +149,11 @@ test_that("what can't be a kernel is refused", {
   identity <- diag(2, 30)
   dimnames(identity) <- dimnames(K)
   expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(id = identity)),
-                      "kinship_identity", "multiple of the identity")
+                      "unidentified", "multiple of the identity")
+  # beside an intercept, so is a constant relationship
+  compound <- identity / 4 + 0.5
+  expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(id = compound)),
+                      "unidentified")
   repeated <- cases$repeated
   expect_s3_class(
     suppressMessages(lmmfit(y ~ (1 | id), repeated, kinship = list(id = identity))),

@@ -21,11 +21,11 @@ test_that("a fit survives saveRDS() and keeps nothing outside R", {
   expect_equal(deviance(again, REML = FALSE), deviance(fit, REML = FALSE))
 })
 
-test_that("fitting again by the other criterion is the same as fitting so", {
+test_that("fitting again by ML is the same as fitting so", {
   reml <- lmmfit(distance ~ age + (age | Subject), nlme::Orthodont)
   ml <- lmmfit(distance ~ age + (age | Subject), nlme::Orthodont, REML = FALSE)
-  expect_equal(refit_criterion(reml, FALSE)$theta, ml$theta, tolerance = 1e-7)
-  expect_equal(deviance(refit_criterion(ml, TRUE)), deviance(reml), tolerance = 1e-12)
+  expect_equal(refit_ml(reml)$theta, ml$theta, tolerance = 1e-7)
+  expect_equal(deviance(refit_ml(reml)), deviance(ml), tolerance = 1e-12)
 })
 
 test_that("what is not a fit is refused", {

@@ -5,13 +5,13 @@ test_that("tests are those of the model of the records", {
   Z <- diag(40)[id, ]
   w <- stats::runif(65, 0.5, 2)
   # one covariate of the ids, one of the records
-  X <- cbind(1, Z %*% stats::rnorm(40), stats::rnorm(65))
+  X <- cbind(between = drop(Z %*% stats::rnorm(40)), within = stats::rnorm(65))
   y <- drop(Z %*% (data$y - 2) + stats::rnorm(65))
-  hits <- gwas(reference_fit(y, X, data$K, Z, w), data$G)
+  hits <- gwas(scan_fit(y, data$K, X, rownames(data$K)[id], w), data$G)
   for (j in seq_len(6)) {
     x <- data$G[, j]
     x[is.na(x)] <- mean(x, na.rm = TRUE)
-    expected <- dense_test(y, X, data$K, Z, w, x)
+    expected <- dense_test(y, cbind(1, X), data$K, Z, w, x)
     got <- unlist(as.data.frame(hits)[j, names(expected)])
     # optimize() finds lambda to the root of the precision of the likelihood
     lambdas <- c("lambda", "lambda_ml")
@@ -58,9 +58,10 @@ test_that("what cannot be tested has a reason", {
   data$G[, 2] <- rep(c(NA, 0, 1, 2), c(6, 44, 30, 20))
   data$G[, 3] <- 1
   data$G[, 4] <- c(1, rep(0, 99))
-  X <- cbind(1, data$G[, 6])
-  X[is.na(X)] <- mean(data$G[, 6], na.rm = TRUE)
-  hits <- gwas(reference_fit(data$y, X, data$K), data$G)
+  x <- data$G[, 6]
+  x[is.na(x)] <- mean(x, na.rm = TRUE)
+  fit <- scan_fit(data$y, data$K, cbind(x = x))
+  hits <- gwas(fit, data$G)
   expect_identical(hits$reason, c(
     "no genotypes", "missing > 0.05", "monomorphic", "maf < 0.01", NA,
     "collinear with covariates"
@@ -70,7 +71,7 @@ test_that("what cannot be tested has a reason", {
   ))
   expect_true(all(is.na(hits[c(1:4, 6), tests])))
   expect_false(anyNA(hits[5, tests]))
-  bold <- gwas(reference_fit(data$y, X, data$K), data$G, maf = 0, missing = 0.06)
+  bold <- gwas(fit, data$G, maf = 0, missing = 0.06)
   expect_identical(bold$reason[c(2, 4)], c(NA_character_, NA))
 })
 
@@ -102,7 +103,6 @@ test_that("tests do not depend on the units of the response or of the kinship", 
   big$y <- 1000 * data$y
   big$K <- 4 * data$K
   scaled <- simulated_gwas(big)
-  # the null optima come from optimize()
   expect_equal(scaled$beta, 1000 * hits$beta, tolerance = 1e-8)
   expect_equal(scaled$lambda, hits$lambda / 4, tolerance = 1e-7)
   expect_equal(scaled$p_wald, hits$p_wald, tolerance = 1e-8)
@@ -111,8 +111,8 @@ test_that("tests do not depend on the units of the response or of the kinship", 
 
 test_that("other nodes and panels give the same optima", {
   data <- simulate_scan(q = 80, m = 40)
-  fit <- reference_fit(data$y, cbind(rep(1, 80)), data$K)
-  null <- c(fit$null, lambda_max = scan_lambda_max(fit$null))
+  fit <- scan_fit(data$y, data$K)
+  null <- null_model(fit)
   source <- core_source(as_genotypes(data$G))
   run <- function(nodes, half_width) {
     cpp_gwas_scan(null, source, TRUE, 0.01, 0.05, 1L, nodes, half_width, NULL)
@@ -138,7 +138,7 @@ test_that("p-values have a logarithm where they have no value", {
 
 test_that("a fit can be saved and read", {
   data <- simulate_scan()
-  fit <- reference_fit(data$y, cbind(rep(1, 60)), data$K)
+  fit <- scan_fit(data$y, data$K)
   path <- withr::local_tempfile()
   saveRDS(fit, path)
   expect_identical(as.data.frame(gwas(readRDS(path), data$G)),
@@ -170,7 +170,7 @@ test_that("individuals without genotypes are named", {
   e <- expect_error(simulated_gwas(data, data$G[-(3:9), ]),
                     class = "kinlmm_error_scan_ids")
   expect_identical(e$missing, rownames(data$G)[3:9])
-  fit <- reference_fit(data$y, cbind(rep(1, 60)), data$K)
+  fit <- scan_fit(data$y, data$K)
   strangers <- data$G
   rownames(strangers) <- paste0("0_", rownames(data$G))
   expect_snapshot(error = TRUE, {
@@ -181,7 +181,7 @@ test_that("individuals without genotypes are named", {
 
 test_that("arguments are checked", {
   data <- simulate_scan()
-  fit <- reference_fit(data$y, cbind(rep(1, 60)), data$K)
+  fit <- scan_fit(data$y, data$K)
   expect_error(gwas(fit, data$G, variance = "p3d"), class = "kinlmm_error_argument")
   expect_error(gwas(fit, data$G, maf = 0.6), class = "kinlmm_error_argument")
   expect_error(gwas(fit, data$G, missing = -1), class = "kinlmm_error_argument")

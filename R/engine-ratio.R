@@ -1,0 +1,47 @@
+# What the engines with one variance ratio share: i.i.d. effects of one column, and one
+# kernel. Both are diagonal in their basis (core/rotated.h).
+
+#' @exportS3Method
+engine_moments.engine_ratio <- function(engine, theta) {
+  at <- cpp_rotated_evaluate(engine$data, theta^2, FALSE, isTRUE(engine$contrasts))
+  check_core(at)[c("logdet", "S")]
+}
+
+#' @exportS3Method
+engine_optimise.engine_ratio <- function(engine, REML, control, start = NULL) {
+  fit <- check_core(cpp_rotated_optimise(engine$data, REML, isTRUE(engine$contrasts)))
+  theta <- sqrt(fit$tau)
+  list(theta = theta, converged = TRUE, singular = fit$bound < 0,
+       gradient = 2 * theta * fit$first,
+       hessian = matrix(2 * fit$first + 4 * fit$tau * fit$second),
+       iterations = fit$iterations, evaluations = fit$evaluations, starts = fit$minima,
+       bound = c("zero", "none", "upper")[[fit$bound + 2L]])
+}
+
+#' @exportS3Method
+engine_recombine.engine_ratio <- function(engine, M) {
+  engine$data$Xy <- engine$data$Xy %*% M
+  engine$data$within <- crossprod(M, engine$data$within %*% M)
+  engine
+}
+
+# X, y - X beta and the weights in the basis, and Q = (X'H^-1 X)^-1.
+ratio_at <- function(engine, theta) {
+  data <- engine$data
+  inner <- seq_len(engine$work$p)
+  S <- engine_moments(engine, theta)$S
+  X <- data$Xy[, inner, drop = FALSE]
+  Q <- if (length(inner) > 0L) chol2inv(chol(S[inner, inner])) else matrix(0, 0, 0)
+  beta <- Q %*% S[inner, length(inner) + 1L]
+  list(X = X, residual = data$Xy[, length(inner) + 1L] - drop(X %*% beta),
+       w = 1 / (theta^2 * data$d + 1), Q = Q)
+}
+
+# A REML criterion that does not depend on the ratio can't tell it: the effects, beside
+# the fixed ones, look like residuals.
+check_identified <- function(engine, group, call) {
+  theta <- sqrt(c(0, 0.1, 1, 10) / engine$data$unit)
+  values <- vapply(theta, function(t) engine_criterion(engine, t, TRUE), numeric(1))
+  if (diff(range(values)) <= 1e-9 * max(1, abs(values))) abort_unidentified(group, call)
+  engine
+}
