@@ -411,6 +411,14 @@ abort_structure <- function(term, call) {
   ), "formula", call = call)
 }
 
+abort_group_expression <- function(group, call) {
+  abort_kinlmm(c(
+    "A grouping factor must be a variable, {.code a:b}, {.code a/b}, or a function of
+     variables such as {.code factor(a)}.",
+    "x" = "It is {.code {deparse1(group)}}."
+  ), "formula", call = call)
+}
+
 abort_kin_term <- function(term, call) {
   abort_kinlmm(c(
     "{.code kin()} must have a bar term and a relationship matrix, as

@@ -49,11 +49,11 @@ wanted_columns <- function(object, re.form, call) {
   if (!inherits(re.form, "formula")) abort_re_form(describe(re.form), call)
   if (identical(re.form[[length(re.form)]], 0)) return(none)
   if (length(re.form) != 2L) abort_re_form(deparse1(re.form), call)
-  bars <- random_bars(re.form, call)
-  if (length(bars) == 0L || length(all.vars(without_bars(re.form))) > 0L) {
+  parts <- split_terms(re.form[[2L]], call)
+  if (length(parts$bars) == 0L || length(all.vars(parts$fixed)) > 0L) {
     abort_re_form(deparse1(re.form), call)
   }
-  for (bar in bars) {
+  for (bar in parts$bars) {
     columns <- bar_columns(bar, object, call)
     group <- deparse1(bar$group)
     for (label in names(none)) {

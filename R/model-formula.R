@@ -1,5 +1,6 @@
-# What was asked: the formula split into its fixed part and its random terms.
-# The only file that knows the package reformulas.
+# What was asked: the formula split into its fixed part and its random terms. The package
+# reformulas does this too, but drops unknown calls round a bar without a word, and brings
+# Matrix, whose loading takes longer than most fits.
 
 # Returns list(formula, fixed, bars, all): `formula` with any dot expanded (see
 # expand_dot()), `fixed` a formula without bars, `bars` a list of list(lhs, group,
@@ -10,24 +11,17 @@ model_formula <- function(formula, data = NULL, call = rlang::caller_env()) {
     abort_argument("formula", "a two-sided formula such as y ~ x + (1 | group)",
                    describe_formula(formula), call)
   }
-  bars <- random_bars(formula, call)
+  bars <- split_terms(formula[[3L]], call)$bars
   if (length(bars) == 0L) abort_no_random(formula, call)
   if ("." %in% all.vars(formula[[3L]]) && is.list(data)) {
     formula <- expand_dot(formula, bars, names(data))
-    bars <- random_bars(formula, call)
   }
+  parts <- split_terms(formula[[3L]], call)
   fixed <- formula
-  fixed[[3L]] <- without_bars(formula[-2L])
+  fixed[[3L]] <- if (is.null(parts$fixed)) 1 else parts$fixed
   all <- fixed
-  all[[3L]] <- with_bars(fixed[[3L]], bars)
-  list(formula = formula, fixed = fixed, bars = bars, all = all)
-}
-
-# The right-hand side without random terms, of a formula without a left-hand side:
-# splitForm() takes a call there for a term.
-without_bars <- function(formula) {
-  rest <- reformulas::splitForm(formula, specials = "kin")$fixedFormula
-  if (inherits(rest, "formula")) rest[[length(rest)]] else 1
+  all[[3L]] <- with_bars(fixed[[3L]], parts$bars)
+  list(formula = formula, fixed = fixed, bars = parts$bars, all = all)
 }
 
 # The expression that adds the variables of random terms to those of `fixed`.
@@ -50,30 +44,61 @@ expand_dot <- function(formula, bars, columns) {
   formula
 }
 
-# The random terms of a formula, see model_formula().
-random_bars <- function(formula, call) {
-  if (length(formula) == 3L) formula <- formula[-2L]
-  check_bars(formula[[2L]], call)
-  split <- tryCatch(reformulas::splitForm(formula, specials = "kin"),
-                    error = function(e) abort_frame(e, call))
-  unname(Map(function(bar, extra, class) {
-    list(lhs = bar[[2L]], group = bar[[3L]], correlated = class != "diag",
-         kernel = if (class == "kin") extra[[2L]])
-  }, split$reTrmFormulas, split$reTrmAddArgs, split$reTrmClasses))
-}
-
-# reformulas drops what stands round a bar without a word; here it is an error.
-check_bars <- function(expr, call) {
-  if (!is.call(expr)) return(invisible())
+# A right-hand side as list(fixed, bars): what is left of it without random terms, NULL if
+# nothing is, and the terms in their order, see model_formula(). A bar anywhere but in a sum
+# of terms is an error.
+split_terms <- function(expr, call) {
+  if (!has_bar(expr)) {
+    if ("kin" %in% setdiff(all.names(expr), all.vars(expr))) abort_kin_term(expr, call)
+    return(list(fixed = expr, bars = list()))
+  }
   name <- deparse1(expr[[1L]])
   inside <- as.list(expr)[-1L]
-  if (name %in% c("+", "(")) {
-    for (part in inside) check_bars(part, call)
-  } else if (name == "kin") {
-    if (!is_kin_term(inside)) abort_kin_term(expr, call)
-  } else if (any(vapply(inside, has_bar, logical(1)))) {
-    abort_structure(expr, call)
+  if (name == "kin" && is_kin_term(inside)) {
+    bar <- inside[[1L]]
+    return(list(bars = list(list(lhs = bar[[2L]], group = bar[[3L]], correlated = TRUE,
+                                 kernel = inside[[2L]]))))
   }
+  if (name == "kin") abort_kin_term(expr, call)
+  if (name == "(" && is_bar(inside[[1L]])) return(list(bars = bar_terms(inside[[1L]], call)))
+  sum_of_terms <- name %in% c("+", "(") || name == "-" && !has_bar(inside[[length(inside)]])
+  if (!sum_of_terms) abort_structure(expr, call)
+  parts <- lapply(inside, split_terms, call = call)
+  fixed <- lapply(parts, `[[`, "fixed")
+  bars <- do.call(c, lapply(parts, `[[`, "bars"))
+  left <- vapply(fixed, is.null, logical(1))
+  # y ~ (1 | g) - 1 leaves - 1
+  fixed <- if (all(left)) NULL else if (name == "-" || !any(left)) {
+    as.call(c(list(expr[[1L]]), fixed[!left]))
+  } else {
+    fixed[!left][[1L]]
+  }
+  list(fixed = fixed, bars = bars)
+}
+
+is_bar <- function(expr) is.call(expr) && deparse1(expr[[1L]]) %in% c("|", "||")
+
+# One term, or, for (x | a / b), one for every grouping factor, the finest first.
+bar_terms <- function(bar, call) {
+  if (has_bar(bar[[2L]]) || has_bar(bar[[3L]])) abort_structure(bar, call)
+  groups <- nested_groups(bar[[3L]])
+  for (group in groups) {
+    if (is.call(group) && deparse1(group[[1L]]) %in% c("+", "-", "*", "^")) {
+      abort_group_expression(group, call)
+    }
+  }
+  lapply(groups, function(group) {
+    list(lhs = bar[[2L]], group = group, correlated = identical(bar[[1L]], quote(`|`)),
+         kernel = NULL)
+  })
+}
+
+nested_groups <- function(expr) {
+  if (!is.call(expr)) return(list(expr))
+  if (identical(expr[[1L]], quote(`(`))) return(nested_groups(expr[[2L]]))
+  if (!identical(expr[[1L]], quote(`/`))) return(list(expr))
+  outer <- nested_groups(expr[[2L]])
+  c(list(call(":", expr[[3L]], outer[[1L]])), outer)
 }
 
 is_kin_term <- function(inside) {

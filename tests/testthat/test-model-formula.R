@@ -45,8 +45,22 @@ test_that("what stands round a bar is refused, not dropped", {
                     y ~ kin((1 | id), K), y ~ kin(1 | id, K, K))) {
     expect_kinlmm_error(model_formula(term), "formula", "as `kin(1 | id, K)`")
   }
-  expect_kinlmm_error(model_formula(y ~ (1 | a * 2)), "frame", "invalid model formula")
+  expect_kinlmm_error(model_formula(y ~ (1 | a * 2)), "formula", "It is `a * 2`")
   expect_length(bars_of(y ~ x + ((1 | g)) + (kin(1 | id, K))), 2L)
+})
+
+test_that("nested factors are a term each, the finest first", {
+  groups <- vapply(bars_of(y ~ (x | a / b / c)), function(bar) deparse1(bar$group), "")
+  expect_equal(groups, c("c:(b:a)", "b:a", "a"))
+})
+
+test_that("what is left without the random terms", {
+  fixed <- function(formula) deparse1(model_formula(formula)$fixed)
+  expect_equal(fixed(y ~ (1 | g) - 1), "y ~ -1")
+  expect_equal(fixed(y ~ 0 + (1 | g) + x:z), "y ~ 0 + x:z")
+  expect_equal(fixed(y ~ x + (1 | g) + offset(w)), "y ~ x + offset(w)")
+  expect_equal(fixed(y ~ (1 | g) + kin(1 | id, K)), "y ~ 1")
+  expect_equal(fixed(rep(y, 2) ~ (1 | g)), "rep(y, 2) ~ 1")
 })
 
 test_that("a bar on the left is part of the response", {
