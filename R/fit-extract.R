@@ -219,7 +219,7 @@ deviance.lmmfit <- function(object, REML = object$REML, ...) {
   engine_criterion(object$engine, object$theta, REML)
 }
 
-# as for lme4's fits: of the likelihood, not of the REML criterion
+# of the likelihood that anova() compares, as for lme4's fits
 #' @rdname lmmfit-methods
 #' @export
 extractAIC.lmmfit <- function(fit, scale = 0, k = 2, ...) {
