@@ -59,7 +59,7 @@ anova.lmmfit <- function(object, ..., refit = TRUE, model.names = NULL) {
   )
   formulas <- vapply(models, function(model) deparse1(model$formula), "")
   structure(table, class = c("anova", "data.frame"),
-            heading = c(paste0("Data: ", short_label(object$call$data)), "Models:",
+            heading = c(paste0("Data: ", describe_code(object$call$data)), "Models:",
                         paste0(labels, ": ", formulas)))
 }
 

@@ -212,10 +212,3 @@ format_varcorr <- function(x, digits, comp) {
   rownames(out) <- rep("", nrow(out))
   out
 }
-
-# An expression of the call for a line of print: the data themselves, put there by
-# do.call(), are not for reading.
-short_label <- function(expr) {
-  text <- deparse1(expr)
-  if (nchar(text) > 200L) paste0(substr(text, 1L, 30L), " ...") else text
-}

@@ -267,32 +267,55 @@ bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at,
   return true;
 }
 
+// The diagonal of T where it is small, in decreasing order.
+std::vector<double> small_pivots(const BlockedData& data, const ConstVectorRef& theta) {
+  std::vector<double> out;
+  for (std::size_t i = 0; i < data.row.size(); ++i) {
+    const double pivot = std::abs(theta(static_cast<Index>(i)));
+    if (data.row[i] == data.col[i] && pivot > 0 && pivot < 0.05) out.push_back(pivot);
+  }
+  std::sort(out.rbegin(), out.rend());
+  return out;
+}
+
+// One search, and whether nearly zero columns of T are zero: towards such an optimum the
+// criterion is flat and steps get ever smaller, so that it is searched for again from
+// there, with all of the small columns at zero, then with all but the largest of them.
+NewtonResult search_once(const BlockedData& data, bool reml, double tolerance,
+                         int max_iterations, const Vector& start) {
+  const auto f = [&](const Vector& theta) -> Evaluation {
+    return blocked_criterion(data, theta, reml);
+  };
+  NewtonResult best = minimise_newton(f, start, tolerance, max_iterations);
+  const double allowed = best.at.value + 1e-11 * (1 + std::abs(best.at.value));
+  const Vector found = canonical_theta(data, best.x, 0).theta;
+  for (double pivot : small_pivots(data, found)) {
+    const Canonical rounded = canonical_theta(data, found, pivot * (1 + 1e-9));
+    NewtonResult again = minimise_newton(f, rounded.theta, tolerance, max_iterations);
+    again.iterations += best.iterations;
+    again.evaluations += best.evaluations;
+    if (again.at.value <= allowed && (again.converged || !best.converged)) return again;
+    best.iterations = again.iterations;
+    best.evaluations = again.evaluations;
+  }
+  return best;
+}
+
 BlockedFit fit_from(const BlockedData& data, bool reml, double tolerance,
                     int max_iterations, const Vector& start) {
-  auto f = [&](const Vector& theta) { return blocked_criterion(data, theta, reml); };
   BlockedFit fit;
   Vector theta = start;
   for (int round = 0; round < 20; ++round) {
-    const NewtonResult newton =
-        minimise_newton([&](const Vector& x) -> Evaluation { return f(x); }, theta,
-                        tolerance, max_iterations);
+    const NewtonResult newton = search_once(data, reml, tolerance, max_iterations, theta);
+    const Canonical found = canonical_theta(data, newton.x, 1e-12);
     fit.iterations += newton.iterations;
-    fit.evaluations += newton.evaluations + 2;
+    fit.evaluations += newton.evaluations + 1;
     fit.converged = newton.converged;
-    const double value = newton.at.value;
-    // a column that only rounding keeps from zero is zero, if the criterion agrees
-    Canonical rounded = canonical_theta(data, newton.x, 1e-5);
-    const Canonical exact = canonical_theta(data, newton.x, 0);
-    BlockedEvaluation at = f(rounded.theta);
-    if (!(at.value <= value + 1e-11 * (1 + std::abs(value)))) {
-      rounded = exact;
-      at = f(rounded.theta);
-    }
-    fit.theta = rounded.theta;
-    fit.at = at;
-    fit.singular = rounded.singular;
+    fit.theta = found.theta;
+    fit.singular = found.singular;
+    fit.at = blocked_criterion(data, fit.theta, reml);
     Vector escaped;
-    if (!rounded.singular || !leaves_boundary(data, at, fit.theta, escaped)) return fit;
+    if (!found.singular || !leaves_boundary(data, fit.at, fit.theta, escaped)) return fit;
     theta = escaped;
   }
   fit.converged = false;
