@@ -100,6 +100,7 @@ print.gwas <- function(x, n = 10, ...) {
     cat("lambda_GC:   ", format(lambda_gc(x$neg_log10_p_wald), digits = 4),
         " (Wald)\n\n", sep = "")
     print_hits(top_hits(x, n))
+    if (!all(is.na(x$effect_allele))) cat("\nalleles: effect/other\n")
   }
   invisible(x)
 }
@@ -111,7 +112,7 @@ print_hits <- function(hits) {
   table <- data.frame(chr = text("chr"), snp = text("snp"), pos = text("pos"))
   table <- table[!vapply(hits[names(table)], function(x) all(is.na(x)), NA)]
   if (!all(is.na(hits$effect_allele)) && !is.null(hits$other_allele)) {
-    table[["effect/other"]] <- paste(hits$effect_allele, hits$other_allele, sep = "/")
+    table$alleles <- paste(hits$effect_allele, hits$other_allele, sep = "/")
   }
   for (column in intersect(c("eaf", "beta", "se"), names(hits))) {
     table[[column]] <- text(column, digits = 3)

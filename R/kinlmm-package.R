@@ -10,6 +10,12 @@
 #' products and eigendecompositions are those of the BLAS and LAPACK that R uses;
 #' a threaded BLAS has its own setting, for example `OPENBLAS_NUM_THREADS`.
 #'
+#' Relationship matrices and scans are the same bit for bit whatever `kinlmm.threads` is,
+#' and whatever other SNPs are in the call, in whatever order. The threads of BLAS and
+#' LAPACK may change the order of sums: with OpenBLAS one and two of them differed by at
+#' most 4e-10 relative in a scan's -log10 p. A relationship matrix depends on the size of
+#' the blocks by rounding only, 2e-15.
+#'
 #' @useDynLib kinlmm, .registration = TRUE
 #' @importFrom Rcpp evalCpp
 #' @importFrom stats anova coef confint deviance df.residual extractAIC family fitted

@@ -145,7 +145,8 @@ test_that("what can't be a kernel is refused", {
   negative <- K
   negative[1, 2] <- negative[2, 1] <- 30
   expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(id = negative)),
-                      "kinship_psd", "positive semi-definite")
+                      "kinship_psd", c("positive semi-definite", "smallest eigenvalue", "1 eigenvalue is"),
+                      list(group = "id", n_negative = 1L))
   identity <- diag(2, 30)
   dimnames(identity) <- dimnames(K)
   expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(id = identity)),
@@ -163,12 +164,14 @@ test_that("what can't be a kernel is refused", {
 test_that("kinships without ids, with missing ids or values, or asymmetric are refused", {
   data <- cases$single
   fit <- function(K) lmmfit(y ~ (1 | id), data, kinship = list(id = K))
-  expect_kinlmm_error(fit(unname(K)), "kinship_noids")
-  expect_kinlmm_error(fit(K[-(1:2), -(1:2)]), "kinship_ids", c("\"i1\"", "\"i2\""))
+  expect_kinlmm_error(fit(unname(K)), "kinship_noids", "no row names", list(group = "id"))
+  expect_kinlmm_error(fit(K[-(1:2), -(1:2)]), "kinship_ids", c("\"i1\"", "\"i2\""),
+                      list(missing = c("i1", "i2")))
   holes <- K
   holes[3, 3] <- NA
-  expect_kinlmm_error(fit(holes), "kinship_na")
+  expect_kinlmm_error(fit(holes), "kinship_na", "\"i3\"", list(group = "id"))
   crooked <- K
   crooked[3, 4] <- crooked[3, 4] + 0.1
-  expect_kinlmm_error(fit(crooked), "kinship_asymmetric")
+  expect_kinlmm_error(fit(crooked), "kinship_asymmetric", c("\"i3\"", "\"i4\""),
+                      list(difference = 0.1))
 })

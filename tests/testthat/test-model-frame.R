@@ -67,7 +67,7 @@ test_that("unknown variables are named", {
 
 test_that("responses that can't be modelled are named", {
   expect_kinlmm_error(lmmfit(rep(3, 6) ~ (1 | g), d), "response",
-                      "constant: every value is 3")
+                      "constant: every value is 3", list(response = "rep(3, 6)"))
   expect_kinlmm_error(lmmfit(c(1, Inf, 3, 4, 5, 6) ~ (1 | g), d), "response",
                       "infinite in row 2")
   expect_kinlmm_error(lmmfit(rep(NA_real_, 6) ~ (1 | g), d), "response",
