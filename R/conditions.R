@@ -372,8 +372,8 @@ abort_kinship_diagonal <- function(ids, values, group, arg, call) {
 abort_kinship_pair <- function(pair, value, bound, group, arg, call) {
   abort_kinlmm(c(
     "The relationship matrix of `{group}` must be positive semi-definite.",
-    "x" = "{.arg {arg}} has {format(value, digits = 4)} for {some_of(pair)}; their diagonal
-           allows {format(bound, digits = 4)}."
+    "x" = "{.arg {arg}} has {format(value, digits = 4)} for {some_of(pair)}; their
+           diagonal allows {format(bound, digits = 4)}."
   ), "kinship_psd", ids = pair, group = group, call = call)
 }
 
@@ -438,7 +438,8 @@ abort_no_columns <- function(term, call) {
 abort_variable <- function(missing, known, call) {
   hint <- if (length(known) > 0L) c("i" = "{.arg data} has {some_of(known)}.")
   abort_kinlmm(c(
-    "Every variable of {.arg formula} must be in {.arg data} or where the formula was made.",
+    "Every variable of {.arg formula} must be in {.arg data} or where the formula was
+     made.",
     "x" = "Not found: {some_of(missing)}.", hint
   ), "variable", missing = missing, call = call)
 }
@@ -554,8 +555,10 @@ abort_too_many_levels <- function(group, q, k, n, call) {
   what <- if (k == 1L) "levels" else "random effects"
   abort_kinlmm(c(
     "The grouping factor {.code {group}} must have fewer {what} than there are records.",
-    "x" = "It has {count(q * k)} {what} for {count(n)} records: its variance can't be told from the residual variance.",
-    "i" = "With one record per level a relationship matrix makes the difference: {.code kinship = list({group} = K)}."
+    "x" = "It has {count(q * k)} {what} for {count(n)} records: its variance can't be
+           told from the residual variance.",
+    "i" = "With one record per level a relationship matrix makes the difference:
+           {.code kinship = list({group} = K)}."
   ), "group", group = group, levels = q, n = n, call = call)
 }
 
@@ -597,8 +600,10 @@ abort_kernel <- function(kernel, why, call) {
 abort_unidentified <- function(group, call) {
   abort_kinlmm(c(
     "The variance of {.code {group}} can't be estimated.",
-    "x" = "Beside the fixed effects its random effects can't be told from the residuals: the REML criterion is the same for every variance ratio.",
-    "i" = "A relationship matrix that is a multiple of the identity with one record per id does this, or a fixed effect for every level."
+    "x" = "Beside the fixed effects its random effects can't be told from the residuals:
+           the REML criterion is the same for every variance ratio.",
+    "i" = "A relationship matrix that is a multiple of the identity with one record per
+           id does this, or a fixed effect for every level."
   ), "unidentified", group = group, call = call)
 }
 
@@ -630,22 +635,27 @@ warn_convergence <- function(gradient, iterations) {
 inform_boundary <- function(fit) {
   zero <- zero_components(fit)
   text <- if (length(zero) > 0L) {
-    "The variance of {some_of(zero, quote = FALSE)} is estimated as zero: the criterion is lowest on this boundary."
+    "The variance of {some_of(zero, quote = FALSE)} is estimated as zero: the criterion
+     is lowest on this boundary."
   } else {
-    "The covariance of the random effects is estimated as singular (a correlation of -1 or 1, or a linear dependence)."
+    "The covariance of the random effects is estimated as singular (a correlation of -1
+     or 1, or a linear dependence)."
   }
   inform_kinlmm(c("i" = text), "boundary", components = zero)
 }
 
 inform_upper <- function(fit) {
-  inform_kinlmm(c("i" = "The residual variance is estimated as zero (up to 1e-5 of the whole): the criterion is lowest on this boundary."),
-                "boundary")
+  inform_kinlmm(c(
+    "i" = "The residual variance is estimated as zero, as far as the search goes: the
+           criterion is lowest on this boundary."
+  ), "boundary")
 }
 
 abort_new_levels <- function(group, unknown, call) {
   abort_kinlmm(c(
     "Every level of {.code {group}} in {.arg newdata} must be known to the fit.",
-    "x" = "{count(length(unknown))} {cli::qty(length(unknown))}{?is/are} not: {some_of(unknown)}.",
+    "x" = "{count(length(unknown))} {cli::qty(length(unknown))}{?is/are} not:
+           {some_of(unknown)}.",
     "i" = "{.code allow.new.levels = TRUE} predicts them at the population mean."
   ), "new_levels", group = group, unknown = unknown, call = call)
 }
@@ -656,32 +666,6 @@ abort_newdata <- function(missing, columns, call) {
     "{.arg newdata} must have the variables of the model.",
     "x" = "Not found: {some_of(missing)}.",
     "i" = if (length(columns) > 0L) "It has {some_of(columns)}."
-  ), "newdata", missing = missing, call = call)
-}
-
-abort_newdata_type <- function(name, must, found, call) {
-  abort_kinlmm(c(
-    "{.code {name}} in {.arg newdata} must be {must}, as it was in the fit.",
-    "x" = "It is {found}."
-  ), "newdata", variable = name, call = call)
-}
-
-abort_newdata_level <- function(factor, unknown, known, call) {
-  abort_kinlmm(c(
-    "Every level of the factor {.code {factor}} in {.arg newdata} must be known to the
-     fit.",
-    "x" = "{n_are(length(unknown), 'level')} not: {some_of(unknown)}.",
-    "i" = "The fit has {some_of(known)}."
-  ), "newdata_level", factor = factor, unknown = unknown, call = call)
-}
-
-# missing: what is no column of newdata, if anything; found: else what is wrong.
-abort_newdata_offset <- function(offset, missing, found, call) {
-  abort_kinlmm(c(
-    "The offset of the fit, {.code {describe_code(offset)}}, must be made of columns of
-     {.arg newdata}.",
-    "x" = if (length(missing) > 0L) "Not found there: {some_of(missing)}.",
-    "x" = if (length(missing) == 0L) "It is {found}."
   ), "newdata", missing = missing, call = call)
 }
 
@@ -716,7 +700,8 @@ abort_newdata_offset <- function(offset, missing, found, n, call) {
 
 abort_re_form <- function(found, call) {
   abort_kinlmm(c(
-    "{.arg re.form} must be NULL, NA, {.code ~0}, or a formula of random terms of the fit.",
+    "{.arg re.form} must be NULL, NA, {.code ~0}, or a formula of random terms of the
+     fit.",
     "x" = "It has {found}."
   ), "argument", arg = "re.form", call = call)
 }
@@ -724,7 +709,8 @@ abort_re_form <- function(found, call) {
 abort_update <- function(arg, why, call) {
   abort_kinlmm(c(
     "The argument {.arg {arg}} must be known to fit again.", "x" = "{why}.",
-    "i" = "It was looked for where the formula was made and where {.fun update} was called."
+    "i" = "It was looked for where the formula was made and where {.fun update} was
+           called."
   ), "update", arg = arg, call = call)
 }
 

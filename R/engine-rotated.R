@@ -12,14 +12,17 @@ engine_rotated <- function(work, term, call) {
   sums <- rowsum(Xy * work$root, as.integer(term$factor)) / scale
   within <- if (all(counts == 1L)) matrix(0, ncol(Xy), ncol(Xy)) else
     crossprod(Xy) - crossprod(sums)
-  intercept <- if (!is.null(work$intercept)) drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
+  intercept <- if (!is.null(work$intercept)) {
+    drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
+  }
   # what the intercept explains of the kernel is not variance
   origin <- if (!is.null(intercept)) sum(spectrum$d * intercept^2) else 0
   data <- list(d = spectrum$d, Xy = crossprod(spectrum$U, sums), within = within,
                n = work$n, intercept = intercept,
                unit = (sum(spectrum$d) - origin) / length(spectrum$d), upper = 1e5)
   reason <- "one kernel, one variance ratio: eigendecomposition of the kernel"
-  new_engine("rotated", reason, data, work, "ratio", U = spectrum$U, scale = scale, levels = ids)
+  new_engine("rotated", reason, data, work, "ratio", U = spectrum$U, scale = scale,
+             levels = ids)
 }
 
 # Eigenvalues and eigenvectors of S K S, S = diag(scale); K must be positive

@@ -78,9 +78,10 @@ check_comparable <- function(models, call) {
 
 anova_terms <- function(object) {
   if (length(object$coefficients) == 0L) {
-    return(structure(data.frame(npar = integer(), `Sum Sq` = numeric(), `Mean Sq` = numeric(),
-                                `F value` = numeric(), check.names = FALSE),
-                     heading = "Analysis of Variance Table", class = c("anova", "data.frame")))
+    none <- data.frame(npar = integer(), `Sum Sq` = numeric(), `Mean Sq` = numeric(),
+                       `F value` = numeric(), check.names = FALSE)
+    return(structure(none, heading = "Analysis of Variance Table",
+                     class = c("anova", "data.frame")))
   }
   work <- engine_fixed(object$engine, object$theta)
   root <- chol(chol2inv(chol(work$unscaled)))
@@ -104,8 +105,8 @@ anova_terms <- function(object) {
 #' fixed in turn and the likelihood (ML, also for a REML fit, as in lme4) maximised over
 #' the others. With a relationship matrix and an intercept it is the likelihood of the data
 #' free of the intercept: that of all data depends on the origin of the matrix. The
-#' intercept itself then has its Wald interval. An interval reaches its bound (0 for a standard deviation, -1 and 1 for a
-#' correlation) where the test never rejects. `"Wald"`: estimate plus and minus a normal
+#' intercept itself then has its Wald interval. An interval reaches its bound (0 for a
+#' standard deviation, -1 and 1 for a correlation) where the test never rejects. `"Wald"`: estimate plus and minus a normal
 #' quantile times the standard error, for fixed effects only.
 #'
 #' @param object a model fitted by [lmmfit()].
