@@ -260,6 +260,12 @@ abort_genotype_one_index <- function(call) {
 # 0x1f, 0x8b as "1f 8b".
 hex <- function(bytes) paste(sprintf("%02x", as.integer(bytes)), collapse = " ")
 
+abort_genotypes_operation <- function(what, call) {
+  abort_kinlmm(c("Genotypes can't be {what}.",
+                 "i" = "{.code as.matrix()} makes a matrix of them."),
+               "genotypes_operation", call = call)
+}
+
 # Kinship ----
 
 # dropped: SNPs left out by reason, named missing, monomorphic and maf, here and below;
@@ -769,6 +775,14 @@ abort_scan_ids <- function(missing, n, have, call) {
     "i" = hint,
     "i" = if (prefixed) "Do the ids in {.arg geno} carry a family prefix?"
   ), "scan_ids", missing = missing, call = call)
+}
+
+inform_scan_bound <- function(lambda) {
+  inform_kinlmm(c(
+    "i" = "The null model's likelihood (ML) is highest at the upper bound of the variance
+           ratio, {signif(lambda, 3)}: rely on the Wald test, which is that of REML.
+           See {.code ?gwas}."
+  ), "scan_bound", lambda = lambda)
 }
 
 abort_scan_empty <- function(call) {

@@ -12,8 +12,8 @@
 #' Samples are known by their individual id. Where families share individual ids, all
 #' samples are known by `FID:IID` instead, and a message says so.
 #'
-#' @param prefix A string: the path that the three files have in common, or that of the
-#'   `.bed`.
+#' @param prefix A string: the path that the three files have in common, or that of one of
+#'   them.
 #'
 #' @return An object of class `c("bed", "genotypes")`, see [genotypes] for what can be
 #'   done with it. A list with
@@ -46,7 +46,7 @@
 #' @export
 read_bed <- function(prefix) {
   call <- rlang::current_env()
-  stem <- sub("\\.bed$", "", path.expand(check_string(prefix)))
+  stem <- sub("\\.(bed|bim|fam)$", "", path.expand(check_string(prefix)))
   paths <- paste0(stem, c(".bed", ".bim", ".fam"))
   for (path in paths) {
     if (!file.exists(path) || dir.exists(path)) {

@@ -190,3 +190,11 @@ chromosome_ranges <- function(chr) {
   runs <- vapply(runs, function(run) paste(unique(range(run)), collapse = "-"), "")
   paste(c(runs, sort(chr[is.na(number)])), collapse = ", ")
 }
+
+#' @export
+t.genotypes <- function(x) abort_genotypes_operation("transposed", rlang::current_env())
+
+#' @export
+`[<-.genotypes` <- function(x, i, j, value) {
+  abort_genotypes_operation("changed", rlang::current_env())
+}

@@ -3,10 +3,11 @@
 #' @param x A `"gwas"` from [gwas()].
 #' @param type A string: `"manhattan"` (default) shows `-log10 p` along the genome, with
 #'   the genome-wide threshold 5e-8 (solid) and the Bonferroni threshold 0.05 over the
-#'   number of tested SNPs (dashed); `"qq"` shows it against its expectation, with a
+#'   number of SNPs tested in the scan (dashed); `"qq"` shows it against its expectation, with a
 #'   pointwise 95% band for independent SNPs and the inflation factor lambda_GC.
 #' @param p A string: of which test, `"wald"` (default), `"lrt"` or `"score"`.
-#' @param ... Passed on to [graphics::plot.default()], for example `main` or `ylim`.
+#' @param ... Passed on to [graphics::plot.default()], for example `main`, `xlim` or
+#'   `ylab`.
 #' @details Chromosomes are in the order of their numbers, then X, Y, XY and MT, then
 #'   others by name. SNPs without a chromosome (`NA` or `"0"`) are not in the Manhattan
 #'   plot; those without a position (`NA` or not positive) are drawn between their
@@ -29,6 +30,7 @@
 #' @export
 plot.gwas <- function(x, type = c("manhattan", "qq"), p = c("wald", "lrt", "score"),
                       ...) {
+  check_gwas(x)
   type <- check_choice(type, c("manhattan", "qq"))
   p <- check_choice(p, gwas_tests)
   y <- gwas_neg_log10(x, p)
@@ -45,7 +47,8 @@ plot_colours <- list(
 # Manhattan ----
 
 plot_manhattan <- function(x, y, p, ...) {
-  bonferroni <- -log10(0.05 / sum(!is.na(y)))
+  tested <- attr(x, "scan")$tested
+  bonferroni <- -log10(0.05 / if (is.null(tested)) sum(!is.na(y)) else tested)
   on_map <- !is.na(y) & !x$chr %in% c(NA, "0")
   if (!any(on_map)) abort_scan_unplaced(rlang::caller_env())
   layout <- genome_layout(x$chr[on_map], x$pos[on_map])
@@ -54,13 +57,13 @@ plot_manhattan <- function(x, y, p, ...) {
   seen <- not_hidden(at, y, max(layout$end), max(y, 8))
   single <- length(layout$label) == 1L
 
-  plot_frame(
-    range(at) + c(-1, 1) * 0.01 * max(layout$end),
-    c(0, 1.06 * max(y, -log10(5e-8), bonferroni)), ...,
+  plot_frame(list(
+    xlim = range(at) + c(-1, 1) * 0.01 * max(layout$end),
+    ylim = c(0, 1.06 * max(y, -log10(5e-8), bonferroni)),
     xlab = if (single) paste("Position on chromosome", layout$label, "(Mb)")
            else "Chromosome",
     ylab = p_label(p)
-  )
+  ), ...)
   thresholds(bonferroni)
   colour <- c(plot_colours$even, plot_colours$odd)[layout$index %% 2L + 1L]
   colour[y > min(-log10(5e-8), bonferroni)] <- plot_colours$hit
@@ -147,8 +150,10 @@ plot_qq <- function(x, y, p, ...) {
   seen <- not_hidden(expected, y, max(expected), max(y))
   rank <- unique(round(10^seq(0, log10(m), length.out = 300)))
 
-  plot_frame(c(-0.01, 1.01) * max(expected), c(0, 1.04 * max(y, expected)), ...,
-             xlab = expression(Expected ~ ~ -log[10] ~ italic(p)), ylab = p_label(p))
+  plot_frame(list(
+    xlim = c(-0.01, 1.01) * max(expected), ylim = c(0, 1.04 * max(y, expected)),
+    xlab = expression(Expected ~ ~ -log[10] ~ italic(p)), ylab = p_label(p)
+  ), ...)
   upper <- -log10(stats::qbeta(0.025, rank, m - rank + 1))
   lower <- -log10(stats::qbeta(0.975, rank, m - rank + 1))
   graphics::polygon(c(expected[rank], rev(expected[rank])), c(upper, rev(lower)),
@@ -163,15 +168,12 @@ plot_qq <- function(x, y, p, ...) {
 
 # Both ----
 
-# An empty frame with the y axis; what the user gives in ... wins.
-plot_frame <- function(xlim, ylim, ..., xlab, ylab) {
-  defaults <- list(
-    x = NA, xlim = xlim, ylim = ylim, xlab = xlab, ylab = ylab, type = "n",
-    xaxs = "i", yaxs = "i", axes = FALSE
-  )
+# An empty frame with the y axis; what the user gives in ... wins over `defaults`.
+plot_frame <- function(defaults, ...) {
+  fixed <- list(x = NA, type = "n", xaxs = "i", yaxs = "i", axes = FALSE)
   old <- graphics::par(las = 1, mgp = c(2.2, 0.6, 0), tcl = -0.25)
   on.exit(graphics::par(old))
-  do.call(graphics::plot.default, utils::modifyList(defaults, list(...)))
+  do.call(graphics::plot.default, utils::modifyList(c(fixed, defaults), list(...)))
   graphics::axis(2, lwd = 0, lwd.ticks = 1, col.ticks = plot_colours$line)
   graphics::box(bty = "l", col = plot_colours$line)
 }

@@ -47,11 +47,17 @@ top_hits <- function(x, n = 10, p = c("wald", "lrt", "score")) {
   check_gwas(x)
   n <- check_count(n)
   y <- gwas_neg_log10(x, check_choice(p, gwas_tests))
-  x[utils::head(order(-y, na.last = NA), n), ]
+  x[utils::head(order(-y, na.last = NA), n), , drop = FALSE]
 }
 
+# A result of gwas(), or a data frame that was made of one and still has its columns.
 check_gwas <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (!inherits(x, "gwas")) abort_argument(arg, "a result of gwas()", describe(x), call)
+  if (!is.data.frame(x)) abort_argument(arg, "a result of gwas()", describe(x), call)
+  missing <- setdiff(gwas_columns, names(x))
+  if (length(missing) > 0L) {
+    abort_argument(arg, "a result of gwas() with its columns",
+                   paste("a data frame without", some_of(missing)), call)
+  }
   invisible(x)
 }
 
@@ -81,6 +87,16 @@ format_p <- function(neg_log10, digits = 3L) {
 #' @export
 print.gwas <- function(x, n = 10, ...) {
   scan <- attr(x, "scan")
+  if (is.null(scan) || !all(gwas_columns %in% names(x))) {
+    print(as.data.frame(x))
+    return(invisible(x))
+  }
+  if (nrow(x) != scan$m) {
+    cat(count(nrow(x)), if (nrow(x) == 1L) " row" else " rows", " of a genome scan of ",
+        n_snps(scan$m), " in ", count(scan$q), " individuals\n\n", sep = "")
+    print_hits(x[utils::head(seq_len(nrow(x)), n), ])
+    return(invisible(x))
+  }
   tested <- is.na(x$reason)
   cat("Genome scan: ", count(sum(tested)), " of ", n_snps(nrow(x)), " tested in ",
       count(scan$q), " individuals", sep = "")
@@ -94,8 +110,8 @@ print.gwas <- function(x, n = 10, ...) {
   }
   cat("Variance:    ",
       if (scan$variance == "null") "that of the null model"
-      else "a ratio of its own for every SNP",
-      " (null model: lambda ", format(scan$lambda, digits = 4), ")\n", sep = "")
+      else "a ratio for every SNP",
+      " (null model: sigma2_g/sigma2_e ", format(scan$lambda, digits = 4), ")\n", sep = "")
   if (any(tested)) {
     cat("lambda_GC:   ", format(lambda_gc(x$neg_log10_p_wald), digits = 4),
         " (Wald)\n\n", sep = "")

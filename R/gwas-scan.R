@@ -16,13 +16,23 @@
 #' * **score**: \eqn{n (x'Py)^2 / (x'Px \cdot y'Py)}{n (x'Py)^2 / (x'Px y'Py)} at the
 #'   null model's ML against \eqn{F(1, n - p - 1)}.
 #'
-#' All three are those of GEMMA's `-lmm 4`. ML is that of the kinship centred on the
-#' analysed individuals, if the model has an intercept; REML is the same either way.
+#' All three are those of GEMMA's `-lmm 4`. ML is that of the kinship centred over the
+#' records (by their weights), if the model has an intercept; REML is the same either way.
 #' `-log10 p` is computed in log space: it has a value where `p` is too small for one.
 #'
-#' A SNP's results do not depend, to the last bit, on the other SNPs, their order or
-#' `getOption("kinlmm.threads")`; another number of BLAS threads changes them by rounding
-#' errors, of about 1e-10.
+#' With a kinship of full rank that ML has no maximum: it grows without bound, though
+#' slowly, towards a residual variance of zero. In samples of thousands it has a maximum
+#' long before. In small ones, or where almost all variance is genetic, the search may end
+#' at its upper bound, and a message says so: then rely on the Wald test, which is that of
+#' REML. GEMMA's LRT and score test share this.
+#'
+#' A SNP's results do not depend on `getOption("kinlmm.threads")`. On the other SNPs and
+#' their order, and on the threads of BLAS, they depend by rounding only (about 1e-10),
+#' where BLAS does.
+#'
+#' The tested SNP is in the kinship too, which costs power: tests of strong signals are
+#' conservative, and lambda_GC may be below 1. To leave a chromosome out of the kinship,
+#' see [grm()].
 #'
 #' The ratio is searched from 0 to `1e5` divided by the mean eigenvalue of the centred
 #' kinship, so that a kinship multiplied by a number gives the same tests.
@@ -67,8 +77,8 @@
 #'   * `reason`: why the SNP has no test, `NA` if it has one.
 #'
 #'   Attribute `"scan"` is a list: `call`; `variance`; `n` records, `q` individuals and
-#'   `p` fixed effects of the null model; its `lambda` and `lambda_ml`; and `seconds`
-#'   by stage.
+#'   `p` fixed effects of the null model; its `lambda` and `lambda_ml`; `m` SNPs, `tested`
+#'   of them; and `seconds` by stage. Columns may be added, as in `hits$gene <- genes`.
 #' @section Errors:
 #' `kinlmm_error_scan_model` if `fit` is not a model with one kinship term,
 #' `kinlmm_error_scan_ids` if individuals of the fit have no genotypes, and
@@ -107,10 +117,14 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
                   scan_nodes, scan_half_width, tick)
   })
   raw <- check_core(raw, bed_errors(geno$n_file, geno$m_file, rlang::current_env()))
-  new_gwas(scan_columns(raw, null, geno$map, maf, missing), list(
+  if (null$lambda_ml >= null$lambda_max && null$lambda_reml < null$lambda_max) {
+    inform_scan_bound(null$lambda_ml)
+  }
+  columns <- scan_columns(raw, null, geno$map, maf, missing)
+  new_gwas(columns, list(
     call = call, variance = variance, n = null$n, q = length(null$ids), p = null$p,
-    lambda = null$lambda_reml, lambda_ml = null$lambda_ml, widened = raw$widened,
-    seconds = raw$seconds
+    lambda = null$lambda_reml, lambda_ml = null$lambda_ml, m = nrow(columns),
+    tested = sum(is.na(columns$reason)), widened = raw$widened, seconds = raw$seconds
   ))
 }
 
@@ -131,7 +145,7 @@ scan_null <- function(fit, call = rlang::caller_env()) {
 
 # Rows of the genotypes for the analysed ids.
 match_scan_ids <- function(ids, have, call = rlang::caller_env()) {
-  rows <- match(ids, have)
+  rows <- match(ids, plain_numbers(have, ids))
   if (anyNA(rows)) abort_scan_ids(ids[is.na(rows)], length(ids), have, call)
   rows
 }

@@ -1,7 +1,7 @@
 #' Write a scan to a file
 #'
-#' Writes a tab-separated table with a header line, every SNP a row, missing values
-#' as `NA`. The table is written to a temporary file in the same folder that is renamed
+#' Writes a table with a header line, every SNP a row, missing values as `NA`; separated by
+#' tabs, or by commas if `path` ends in `.csv` or `.csv.gz`. The table is written to a temporary file in the same folder that is renamed
 #' when it is complete, so that nothing half-written is ever found under `path`; a file
 #' that is there already is replaced.
 #'
@@ -20,16 +20,18 @@
 write_gwas <- function(x, path) {
   check_gwas(x)
   check_string(path)
+  if (dir.exists(path)) abort_scan_write(path, "It is a folder.")
   folder <- dirname(path)
   if (!dir.exists(folder)) {
     abort_scan_write(path, "Folder {.file {folder}} does not exist.")
   }
+  ends <- function(with) grepl(with, path, ignore.case = TRUE)
   part <- tempfile("gwas-", folder)
   on.exit(unlink(part))
   written <- tryCatch({
-    data.table::fwrite(as.data.frame(x), part, sep = "\t", na = "NA", quote = FALSE,
-                       compress = if (endsWith(path, ".gz")) "gzip" else "none",
-                       showProgress = FALSE)
+    data.table::fwrite(as.data.frame(x), part, sep = if (ends("[.]csv([.]gz)?$")) "," else "\t",
+                       na = "NA", quote = FALSE, showProgress = FALSE,
+                       compress = if (ends("[.]gz$")) "gzip" else "none")
     file.rename(part, path)
   }, error = conditionMessage, warning = conditionMessage)
   if (!isTRUE(written)) abort_scan_write(path, "{written}")

@@ -9,7 +9,9 @@
 #' (divisor n, after the replacement). These are the matrices of `gemma -gk 1` and
 #' `gemma -gk 2`, up to the choice of SNPs: frequencies and filters here are those of all
 #' samples in `geno`. A `geno` that is subset first therefore gives another K than K
-#' subset afterwards.
+#' subset afterwards. The scale is not VanRaden's, who divides by the sum of 2p(1 - p), nor
+#' that of GCTA and PLINK, which divide each SNP by its 2p(1 - p); [lmmfit()] and
+#' [heritability()] do not depend on it.
 #'
 #' All chromosomes are used alike. To leave one out, subset:
 #' `geno[, geno$map$chr != "X"]`.

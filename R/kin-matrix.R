@@ -28,11 +28,16 @@ check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
 
 # Numbers as row names become "1e+05", where levels are "100000" (see group_factor()).
 plain_ids <- function(K, ids) {
-  names <- rownames(K)
-  at <- grepl("^[1-9]([.][0-9]+)?e[+][0-9]{2}$", names) & !names %in% ids
-  names[at] <- sprintf("%.0f", as.numeric(names[at]))
-  if (any(at) && !anyDuplicated(names)) dimnames(K) <- list(names, names)
+  names <- plain_numbers(rownames(K), ids)
+  if (!identical(names, rownames(K))) dimnames(K) <- list(names, names)
   K
+}
+
+# Names that R made of numbers, "1e+05", as those numbers, unless `ids` has them so.
+plain_numbers <- function(names, ids) {
+  at <- grepl("^[1-9]([.][0-9]+)?e[+][0-9]{2}$", names) & !names %in% ids
+  plain <- replace(names, at, sprintf("%.0f", as.numeric(names[at])))
+  if (anyDuplicated(plain)) names else plain
 }
 
 # What the spectrum, which is of the levels alone, does not see: K_ii < 0, and

@@ -10,10 +10,10 @@
 #' products and eigendecompositions are those of the BLAS and LAPACK that R uses;
 #' a threaded BLAS has its own setting, for example `OPENBLAS_NUM_THREADS`.
 #'
-#' Relationship matrices and scans are the same bit for bit whatever `kinlmm.threads` is,
-#' and whatever other SNPs are in the call, in whatever order. The threads of BLAS and
-#' LAPACK may change the order of sums: with OpenBLAS one and two of them differed by at
-#' most 4e-10 relative in a scan's -log10 p. A relationship matrix depends on the size of
+#' Relationship matrices and scans are the same bit for bit whatever `kinlmm.threads` is.
+#' BLAS and LAPACK may sum in another order with another number of threads, or where a
+#' column stands elsewhere in a matrix: with OpenBLAS a scan's -log10 p differed by at most
+#' 4e-10 relative between one and two threads. A relationship matrix depends on the size of
 #' the blocks by rounding only, 2e-15.
 #'
 #' @useDynLib kinlmm, .registration = TRUE

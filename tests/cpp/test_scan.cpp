@@ -159,11 +159,13 @@ ScanResult run(const Problem& m, const Matrix& G, const ScanOptions& options) {
   return scan(m.null(), source, options, monitor);
 }
 
-bool same(double a, double b) {
-  return a == b || (std::isnan(a) && std::isnan(b));
-}
-
-bool same_marker(const ScanResult& a, Index i, const ScanResult& b, Index j) {
+// Up to `tolerance`: some BLAS sum a column in an order that depends on where it stands.
+bool same_marker(const ScanResult& a, Index i, const ScanResult& b, Index j,
+                 double tolerance) {
+  const auto same = [tolerance](double x, double y) {
+    return x == y || (std::isnan(x) && std::isnan(y)) ||
+           std::abs(x - y) <= tolerance * (1 + std::abs(x));
+  };
   return a.status[i] == b.status[j] && same(a.beta[i], b.beta[j]) &&
          same(a.se[i], b.se[j]) && same(a.lambda[i], b.lambda[j]) &&
          same(a.lambda_ml[i], b.lambda_ml[j]) && same(a.wald[i], b.wald[j]) &&
@@ -247,7 +249,7 @@ TEST(scan_keeps_lambda_when_asked_to) {
         criterion(m, m.lambda_ml, Vector(), false) - criterion(m, m.lambda_ml, x, false),
         1e-9);
     CHECK(r.lrt[j] <= exact.lrt[j]);
-    CHECK(r.score[j] == exact.score[j]);
+    CHECK_NEAR(r.score[j], exact.score[j], 1e-10);
   }
 }
 
@@ -286,11 +288,11 @@ TEST(scan_does_not_see_the_other_markers) {
   threaded.threads = 2;
   const ScanResult twice = run(m, G, threaded);
   for (Index j = 0; j < markers; ++j) {
-    CHECK(same_marker(r, j, back, markers - 1 - j));
-    CHECK(same_marker(r, j, twice, j));
+    CHECK(same_marker(r, j, back, markers - 1 - j, 1e-7));
+    CHECK(same_marker(r, j, twice, j, 0));
   }
   for (Index j : {0, 17, 299}) {
-    CHECK(same_marker(r, j, run(m, G.col(j), ScanOptions()), 0));
+    CHECK(same_marker(r, j, run(m, G.col(j), ScanOptions()), 0, 1e-7));
   }
 }
 
@@ -302,9 +304,9 @@ TEST(scan_gives_twins_the_same) {
   G.col(4) = G.col(0);
   G(3, 4) = kNan;
   const ScanResult r = run(m, G, ScanOptions());
-  CHECK(same_marker(r, 0, r, 1));
-  CHECK(!same_marker(r, 0, r, 4));
-  CHECK(same_marker(r, 4, run(m, G.col(4), ScanOptions()), 0));
+  CHECK(same_marker(r, 0, r, 1, 0));
+  CHECK(!same_marker(r, 0, r, 4, 0));
+  CHECK(same_marker(r, 4, run(m, G.col(4), ScanOptions()), 0, 1e-7));
   CHECK(r.observed[1] == 40 && r.observed[4] == 39);
 }
 

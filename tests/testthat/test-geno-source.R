@@ -79,3 +79,9 @@ test_that("as_genotypes() refuses anything else", {
                  class = "kinlmm_error_argument")
   }
 })
+
+test_that("what genotypes can't do is said", {
+  geno <- as_genotypes(matrix(0:2, 3, 2, dimnames = list(letters[1:3], c("s", "t"))))
+  expect_kinlmm_error(t(geno), "genotypes_operation", "can't be transposed")
+  expect_kinlmm_error(geno[1, 1] <- 0, "genotypes_operation", "can't be changed")
+})

@@ -78,3 +78,15 @@ test_that("arguments are checked", {
   expect_error(plot(hits), class = "kinlmm_error_scan_unplaced")
   expect_snapshot(error = TRUE, plot(hits))
 })
+
+test_that("limits and labels may be given one by one", {
+  grDevices::pdf(NULL)
+  withr::defer(grDevices::dev.off())
+  hits <- fake_gwas()
+  for (type in c("manhattan", "qq")) {
+    plot(hits, type, xlim = c(0, 2))
+    expect_equal(graphics::par("usr")[1:2], c(0, 2))
+    expect_gt(graphics::par("usr")[[4]], 0.5)
+    expect_silent(plot(hits, type, xlab = "here", ylab = "there", main = "all"))
+  }
+})

@@ -23,7 +23,9 @@ test_that("top_hits() are the strongest by the test asked for", {
   expect_s3_class(top, "gwas")
   expect_identical(top$p_score, sort(hits$p_score[-1])[1:3])
   expect_identical(nrow(top_hits(hits, 1000, "score")), 11L)
-  expect_error(top_hits(as.data.frame(hits)), class = "kinlmm_error_argument")
+  expect_equal(top_hits(as.data.frame(hits), 3)$snp, top_hits(hits, 3)$snp)
+  expect_kinlmm_error(top_hits(as.data.frame(hits)["snp"]), "argument",
+                      "a data frame without \"chr\"")
   expect_error(top_hits(hits, -1), class = "kinlmm_error_argument")
 })
 
@@ -45,4 +47,13 @@ test_that("print() summarises a scan", {
   hits[4:5, grep("^p_|^neg", names(hits))] <- NA
   expect_snapshot(print(hits, n = 3))
   expect_snapshot(print(hits[4:5, ]))
+})
+
+test_that("a result whose columns were changed still prints", {
+  hits <- simulated_gwas()
+  hits$gene <- "none"
+  expect_s3_class(hits, "gwas")
+  names(hits)[1] <- "CHR"
+  expect_output(print(hits), "CHR")
+  expect_kinlmm_error(plot(hits), "argument", "without \"chr\"")
 })

@@ -35,6 +35,16 @@ test_that("a missing folder is refused, and nothing is left behind", {
   expect_identical(list.files(folder), "hits.tsv")
   expect_snapshot(error = TRUE, {
     write_gwas(hits, "no-such-folder/hits.tsv")
-    write_gwas(as.data.frame(hits), "hits.tsv")
+    write_gwas(as.list(hits), "hits.tsv")
   })
+})
+
+test_that("the ending of the name decides on commas and compression", {
+  hits <- simulated_gwas()
+  folder <- withr::local_tempdir()
+  csv <- write_gwas(hits, file.path(folder, "hits.CSV"))
+  expect_equal(utils::read.csv(csv)$p_wald, hits$p_wald)
+  packed <- write_gwas(hits, file.path(folder, "hits.tsv.GZ"))
+  expect_equal(readBin(packed, "raw", 2), as.raw(c(0x1f, 0x8b)))
+  expect_kinlmm_error(write_gwas(hits, folder), "scan_write", "It is a folder")
 })
