@@ -134,7 +134,9 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
     if (predicted < rounding) {
       accept = std::isfinite(next.value) && gained > -rounding &&
                next.gradient.cwiseAbs().maxCoeff() < 0.5 * size;
-      if (!accept) {
+      // in a curved valley a shorter step along it may still take the slopes down
+      if (!accept) radius = 0.25 * std::min(radius, p.norm());
+      if (radius < 1e-9) {
         result.converged = size < 1e3 * tolerance;
         break;
       }

@@ -99,3 +99,15 @@ test_that("a given start gives the same optimum", {
   expect_kinlmm_error(lmmfit(y ~ x + (x | g), sleep_like, start = 1), "argument",
                       "finite numeric vector of length 3")
 })
+
+test_that("a curved valley towards a singular optimum is followed to its end", {
+  data <- withr::with_seed(4, {
+    d <- data.frame(g = factor(sample(sprintf("g%02d", 1:12), 120, TRUE)),
+                    x = stats::rnorm(120), z = stats::runif(120, 1, 5))
+    invisible(sample(c("a", "b", "c"), 120, TRUE))
+    d$y <- 1 + 0.5 * d$x + stats::rnorm(12)[d$g] + stats::rnorm(120)
+    d
+  })
+  fit <- expect_warning(suppressMessages(lmmfit(y ~ x + (x + z | g), data)), NA)
+  expect_lt(max(abs(fit$opt$gradient)), 1e-5)
+})
