@@ -38,7 +38,11 @@
 #'   symmetric positive semi-definite matrices (q x q) whose row and column names are ids.
 #'   Levels are matched by id; ids without records are kept for [blup()] and predictions.
 #' @param REML (`logical(1)`) REML, the default, as its variance estimates allow for the
-#'   estimated fixed effects; or ML, which likelihood-ratio tests of fixed effects need.
+#'   estimated fixed effects; or ML, which likelihood-ratio tests of fixed effects need
+#'   ([anova()][anova.lmmfit] fits again by itself). With a relationship matrix and an
+#'   intercept ML depends on the origin of the matrix, and with a centred one of full rank
+#'   small samples may have their maximum at a residual variance of zero; REML has neither
+#'   weakness.
 #' @param weights (`numeric(n)`) prior weights w > 0: the residual variance of a record is
 #'   sigma2 / w.
 #' @param offset (`numeric(n)`) a known part of the mean. To predict for new data it must
