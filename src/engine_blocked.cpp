@@ -24,8 +24,7 @@ BlockedData as_blocked(const Rcpp::List& x) {
 Rcpp::List wrap_evaluation(const BlockedEvaluation& e) {
   return Rcpp::List::create(Rcpp::_["objective"] = e.value,
                             Rcpp::_["gradient"] = glue::wrap_vector(e.gradient),
-                            Rcpp::_["hessian"] = glue::wrap_matrix(e.hessian),
-                            Rcpp::_["psi_gradient"] = glue::wrap_matrix(e.psi_gradient));
+                            Rcpp::_["hessian"] = glue::wrap_matrix(e.hessian));
 }
 
 }  // namespace
