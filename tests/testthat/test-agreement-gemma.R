@@ -35,10 +35,11 @@ scan_with_both <- function(folder, prefix, y, X = NULL) {
   geno <- read_bed(prefix)
   K <- as.matrix(data.table::fread(kinship, header = FALSE))
   dimnames(K) <- list(rownames(geno), rownames(geno))
-  hits <- gwas(scan_fit(y, K, X), geno)
+  fit <- scan_fit(y, K, X)
+  hits <- gwas(fit, geno)
   ours <- as.data.frame(hits)[is.na(hits$reason), ]
   expect_identical(ours$snp, theirs$rs)
-  list(ours = ours, theirs = theirs)
+  list(ours = ours, theirs = theirs, fit = fit, K = K)
 }
 
 expect_agreement <- function(scan) {
@@ -60,6 +61,30 @@ expect_agreement <- function(scan) {
   }
 }
 
+# GEMMA's log of the null model: its REML log-likelihood has log|X'X| / 2 = log(n) / 2 more,
+# and its ML is that of the kinship centred on the analysed individuals.
+expect_null_agreement <- function(scan, folder) {
+  log <- readLines(file.path(folder, "output", "scan.log.txt"))
+  printed <- function(what) {
+    line <- grep(what, log, value = TRUE, fixed = TRUE)[[1L]]
+    as.numeric(sub(".*= *", "", line))
+  }
+  h <- heritability(scan$fit)
+  expect_equal(h$estimate, printed("## pve estimate"), tolerance = 2e-6)
+  expect_equal(h$se, printed("## se(pve)"), tolerance = 1e-5)
+  expect_equal(h$genetic, printed("## vg estimate"), tolerance = 1e-5)
+  expect_equal(h$residual, printed("## ve estimate"), tolerance = 1e-5)
+  n <- nobs(scan$fit)
+  expect_equal(as.numeric(logLik(scan$fit)) + log(n) / 2, printed("## REMLE log-likelihood"),
+               tolerance = 1e-5)
+  ids <- levels(scan$fit$random$id$factor)
+  K <- scan$K[ids, ids]
+  centred <- K - rowMeans(K)[row(K)] - colMeans(K)[col(K)] + mean(K)
+  frame <- scan$fit$frame
+  ml <- lmmfit(y ~ 1 + (1 | id), frame, kinship = list(id = centred), REML = FALSE)
+  expect_equal(as.numeric(logLik(ml)), printed("## MLE log-likelihood"), tolerance = 1e-5)
+}
+
 test_that("mouse CD8 agrees, without and with covariates", {
   skip_if_no_program("gemma")
   prefix <- mouse_hs1940()
@@ -68,6 +93,9 @@ test_that("mouse CD8 agrees, without and with covariates", {
   plain <- scan_with_both(folder, prefix, pheno$V1)
   expect_identical(nrow(plain$ours), 10768L)
   expect_agreement(plain)
+  expect_null_agreement(plain, folder)
+  expect_equal(heritability(plain$fit)$estimate, 0.609672, tolerance = 1e-6)
+  expect_equal(unname(plain$fit$theta)^2, 4.343367, tolerance = 1e-6)
 
   X <- cbind(mch = pheno$V6, noise = withr::with_seed(1, stats::rnorm(nrow(pheno))))
   adjusted <- scan_with_both(folder, prefix, pheno$V1, X)
