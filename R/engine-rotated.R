@@ -28,7 +28,9 @@ engine_rotated <- function(work, term, call) {
 # Eigenvalues and eigenvectors of S K S, S = diag(scale); K must be positive
 # semi-definite up to rounding, and tiny eigenvalues of either sign are zero.
 kernel_spectrum <- function(K, scale, group, call) {
-  spectrum <- check_core(cpp_symmetric_eigen(unname(K) * tcrossprod(scale)), call = call)
+  # two matrices of this size fewer, in the usual case
+  if (any(scale != 1)) K <- K * tcrossprod(scale)
+  spectrum <- check_core(cpp_symmetric_eigen(unname(K)), call = call)
   d <- spectrum$d
   largest <- max(d, 0)
   negative <- d < -1e-8 * largest
@@ -86,6 +88,6 @@ null_model <- function(fit) {
   list(ids = engine$levels, U = engine$U, d = data$d, scale = engine$scale,
        X = data$Xy[, seq_len(p), drop = FALSE], y = data$Xy[, p + 1L],
        within = data$within, n = data$n, p = p, intercept = data$intercept,
-       lambda_max = 1e5 / data$unit,
+       lambda_max = data$upper / data$unit,
        lambda_reml = optimum(TRUE), lambda_ml = optimum(FALSE))
 }

@@ -264,20 +264,26 @@ NULL
 #' @export
 fitted.lmmfit <- function(object, ...) {
   rlang::check_dots_empty()
-  out <- drop(object$fixed$X %*% object$coefficients) + object$offset +
-    random_part(object)
-  stats::napredict(attr(object$frame, "na.action"),
-                   stats::setNames(out, rownames(object$frame)))
+  out <- linear_predictor(object, all_columns(object))
+  stats::napredict(attr(object$frame, "na.action"), out)
 }
 
-# Z u over the rows of the frame.
-random_part <- function(object) {
-  parts <- lapply(names(object$random), function(label) {
+# X b + offset + Z u over the rows of the frame, with the columns of each term's Z that
+# `columns` names.
+linear_predictor <- function(object, columns) {
+  parts <- lapply(names(columns), function(label) {
     term <- object$random[[label]]
     modes <- term_modes(object, label)[levels(term$factor), , drop = FALSE]
-    rowSums(term$Z * modes[as.integer(term$factor), , drop = FALSE])
+    effects <- term$Z * modes[as.integer(term$factor), , drop = FALSE]
+    rowSums(effects[, columns[[label]], drop = FALSE])
   })
-  Reduce(`+`, parts)
+  out <- drop(object$fixed$X %*% object$coefficients) + object$offset + Reduce(`+`, parts)
+  stats::setNames(out, rownames(object$frame))
+}
+
+# Places of all columns of Z, term by term.
+all_columns <- function(object) {
+  lapply(object$random, function(term) seq_along(term$columns))
 }
 
 #' @rdname lmmfit-methods
@@ -287,12 +293,10 @@ residuals.lmmfit <- function(object,
                              scaled = FALSE, ...) {
   rlang::check_dots_empty()
   type <- check_choice(type, c("response", "pearson", "working", "deviance"))
-  out <- object$y - drop(object$fixed$X %*% object$coefficients) - object$offset -
-    random_part(object)
+  out <- object$y - linear_predictor(object, all_columns(object))
   if (type %in% c("pearson", "deviance")) out <- out * sqrt(object$weights)
   if (check_flag(scaled)) out <- out / object$sigma
-  stats::naresid(attr(object$frame, "na.action"),
-                 stats::setNames(out, rownames(object$frame)))
+  stats::naresid(attr(object$frame, "na.action"), out)
 }
 
 #' @rdname lmmfit-methods
@@ -329,13 +333,7 @@ model.matrix.lmmfit <- function(object, type = c("fixed", "random"), ...) {
 #' @export
 model.frame.lmmfit <- function(formula, fixed.only = FALSE, ...) {
   if (!check_flag(fixed.only)) return(formula$frame)
-  formula$frame[frame_columns(formula$fixed$terms, formula$frame)]
-}
-
-# Columns of the frame that are variables of `terms`.
-frame_columns <- function(terms, frame) {
-  wanted <- vapply(as.list(attr(terms, "variables"))[-1L], deparse1, character(1))
-  intersect(wanted, names(frame))
+  formula$frame[intersect(variable_names(formula$fixed$terms), names(formula$frame))]
 }
 
 #' @rdname lmmfit-methods

@@ -40,8 +40,7 @@ heritability.lmmfit <- function(object, level = 0.95, ...) {
   }
   tau <- object$theta[[1L]]^2
   k <- mean_diagonal(term)
-  share <- function(tau, k) tau * k / (tau * k + 1)
-  estimate <- share(tau, k)
+  estimate <- variance_share(tau, k)
   inside <- identical(object$opt$bound, "none")
   # the Hessian is in theta: d2/dtheta2 = 4 tau d2/dtau2 where the gradient is zero
   curvature <- object$opt$hessian[1, 1] / (4 * tau)
@@ -49,12 +48,15 @@ heritability.lmmfit <- function(object, level = 0.95, ...) {
   interval <- share_interval(object, k, level)
   out <- data.frame(
     group = term$group, estimate = estimate, se = se, lower = interval[[1L]],
-    upper = interval[[2L]], raw = share(tau, 1), genetic = tau * object$sigma^2,
+    upper = interval[[2L]], raw = variance_share(tau, 1), genetic = tau * object$sigma^2,
     residual = object$sigma^2, k = k
   )
   structure(out, level = level, kernel = !is.null(term$kernel),
             class = c("heritability", "data.frame"))
 }
+
+# The share of the variance at a variance ratio of tau, for a mean diagonal of k.
+variance_share <- function(tau, k) tau * k / (tau * k + 1)
 
 # Mean diagonal of the kernel centred over the individuals with records; 1 without one.
 mean_diagonal <- function(term) {
@@ -75,7 +77,7 @@ share_interval <- function(object, k, level) {
   end <- function(bound, value) {
     if (abs(bound - at) < 1e-9 || excess(bound) <= 0) return(value)
     tau <- exp(stats::uniroot(excess, sort(c(at, bound)), tol = 1e-10)$root)
-    tau * k / (tau * k + 1)
+    variance_share(tau, k)
   }
   c(end(log(1e-12 / unit), 0), end(log(top), 1))
 }

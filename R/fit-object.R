@@ -3,9 +3,8 @@
 new_lmmfit <- function(call, formula, REML, frame, fixed, random, engine, opt, control) {
   out <- list(
     call = call, formula = formula, REML = REML, frame = frame$frame, y = frame$y,
-    weights = frame$weights, offset = frame$offset, n_rows = frame$n_rows,
-    variables = frame$variables, fixed = fixed,
-    random = label_terms(random), engine = engine, control = control,
+    weights = frame$weights, offset = frame$offset, variables = frame$variables,
+    fixed = fixed, random = label_terms(random), engine = engine, control = control,
     dropped = fixed$dropped
   )
   at_optimum(structure(out, class = "lmmfit"), opt, REML)
@@ -76,14 +75,19 @@ theta_diagonal <- function(random) {
 
 # The factor T of each term, relative to sigma.
 term_factors <- function(random, theta) {
+  Map(function(term, mine) {
+    size <- length(term$columns)
+    factor <- matrix(0, size, size, dimnames = list(term$columns, term$columns))
+    factor[lower.tri(factor, diag = TRUE)] <- mine
+    factor
+  }, random, split_theta(random, theta))
+}
+
+# What belongs to each term of a vector in the order of theta.
+split_theta <- function(random, theta) {
   sizes <- vapply(random, function(term) length(term$columns), integer(1))
   counts <- sizes * (sizes + 1L) / 2L
-  ends <- cumsum(counts)
-  Map(function(term, size, end, number) {
-    factor <- matrix(0, size, size, dimnames = list(term$columns, term$columns))
-    factor[lower.tri(factor, diag = TRUE)] <- theta[seq(end - number + 1L, end)]
-    factor
-  }, random, sizes, ends, counts)
+  Map(function(end, count) theta[seq(end - count + 1L, end)], cumsum(counts), counts)
 }
 
 # Rows of one term among all random effects of a level.

@@ -26,15 +26,8 @@ predict.lmmfit <- function(object, newdata = NULL, re.form = NULL, allow.new.lev
   wanted <- wanted_columns(object, re.form, rlang::current_env())
   check_flag(allow.new.levels)
   if (is.null(newdata)) {
-    out <- drop(object$fixed$X %*% object$coefficients) + object$offset +
-      Reduce(`+`, Map(function(label, columns) {
-        term <- object$random[[label]]
-        modes <- term_modes(object, label)[levels(term$factor), , drop = FALSE]
-        rowSums((term$Z * modes[as.integer(term$factor), , drop = FALSE])[
-          , columns, drop = FALSE])
-      }, names(wanted), wanted), 0)
     return(stats::napredict(attr(object$frame, "na.action"),
-                            stats::setNames(out, rownames(object$frame))))
+                            linear_predictor(object, wanted)))
   }
   predict_new(object, wanted, newdata, allow.new.levels, na.action, rlang::current_env())
 }
@@ -42,9 +35,7 @@ predict.lmmfit <- function(object, newdata = NULL, re.form = NULL, allow.new.lev
 # For each term the columns that `re.form` asks for.
 wanted_columns <- function(object, re.form, call) {
   none <- lapply(object$random, function(term) integer())
-  if (is.null(re.form)) {
-    return(lapply(object$random, function(term) seq_along(term$columns)))
-  }
+  if (is.null(re.form)) return(all_columns(object))
   if (is.atomic(re.form) && length(re.form) == 1L && is.na(re.form)) return(none)
   if (!inherits(re.form, "formula")) abort_re_form(describe(re.form), call)
   if (identical(re.form[[length(re.form)]], 0)) return(none)

@@ -133,20 +133,17 @@ variance_vector <- function(fit) {
 # theta of variance parameters, NA where the correlations are impossible.
 variance_theta <- function(fit, v) {
   sigma <- v[[length(v)]]
-  sizes <- vapply(fit$random, function(term) length(term$columns), integer(1))
-  counts <- sizes * (sizes + 1L) / 2L
-  ends <- cumsum(counts)
-  unlist(Map(function(k, end, count) {
-    mine <- v[seq(end - count + 1L, end)]
+  unlist(Map(function(term, mine) {
+    k <- length(term$columns)
     at <- lower_pairs(k)
     correlation <- matrix(0, k, k)
     correlation[cbind(at$row, at$col)] <- mine
     diag(correlation) <- 1
     # chol() reads the upper triangle
     factor <- tryCatch(t(chol(t(correlation))), error = function(e) NULL)
-    if (is.null(factor)) return(rep(NA_real_, count))
+    if (is.null(factor)) return(rep(NA_real_, length(mine)))
     (factor * mine[at$row == at$col] / sigma)[lower.tri(factor, diag = TRUE)]
-  }, sizes, ends, counts), use.names = FALSE)
+  }, fit$random, split_theta(fit$random, v)), use.names = FALSE)
 }
 
 # Where `profiled(x, from)$value` exceeds its minimum by the chi-square quantile, on both

@@ -2,8 +2,8 @@
 
 # Evaluates the variables of `parts` (see model_formula()). `mf_call` is the matched
 # call of lmmfit(), `env` where it was called. Returns list(frame, y, weights, offset,
-# n_rows, variables): `frame` the model frame after na.action, `n_rows` the rows before
-# it, `variables` the names of what has a value for each row.
+# variables): `frame` the model frame after na.action, `variables` the names of what has a
+# value for each row.
 model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
   check_variables(parts$all, data, call)
   frame_call <- list(quote(stats::model.frame), formula = parts$all, data = data,
@@ -29,7 +29,7 @@ model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
   check_spread(y, name, call)
   list(frame = frame, y = stats::setNames(as.double(y), rownames(frame)),
        weights = frame_weights(frame, call), offset = frame_offset(frame, call),
-       n_rows = nrow(all_rows), variables = row_variables(parts$all, data))
+       variables = row_variables(parts$all, data))
 }
 
 # An argument such as weights: first among the data, then where the formula was made, then

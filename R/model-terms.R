@@ -52,12 +52,16 @@ design_matrix <- function(terms, frame, contrasts, what, call) {
 frame_terms <- function(formula, frame) {
   terms <- stats::terms(formula, data = frame)
   from <- attr(frame, "terms")
-  known <- vapply(as.list(attr(from, "variables"))[-1L], deparse1, character(1))
-  mine <- vapply(as.list(attr(terms, "variables"))[-1L], deparse1, character(1))
-  at <- match(mine, known)
+  mine <- variable_names(terms)
+  at <- match(mine, variable_names(from))
   attr(terms, "predvars") <- attr(from, "predvars")[c(1L, at + 1L)]
   attr(terms, "dataClasses") <- attr(from, "dataClasses")[mine]
   terms
+}
+
+# The variables of terms(), as written.
+variable_names <- function(terms) {
+  vapply(as.list(attr(terms, "variables"))[-1L], deparse1, character(1))
 }
 
 # Random terms: a list of objects of class "random_term", each with

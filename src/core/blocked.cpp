@@ -200,6 +200,15 @@ BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRe
 
 namespace {
 
+// The free elements of a factor: the inverse of blocked_factor().
+Vector theta_of(const BlockedData& data, const Matrix& factor) {
+  Vector theta(static_cast<Index>(data.row.size()));
+  for (std::size_t i = 0; i < data.row.size(); ++i) {
+    theta(static_cast<Index>(i)) = factor(data.row[i], data.col[i]);
+  }
+  return theta;
+}
+
 // The columns of T that the pattern leaves free at or below their diagonal form blocks,
 // one per term; a block that is rank deficient is factored again so that its zero columns
 // are exactly those whose own diagonal is free to grow.
@@ -226,11 +235,7 @@ Canonical canonical_theta(const BlockedData& data, const ConstVectorRef& theta,
           (psi(r, c) - factor.row(r).head(c).dot(factor.row(c).head(c))) / pivot;
     }
   }
-  out.theta.resize(theta.size());
-  for (Index i = 0; i < theta.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    out.theta(i) = factor(data.row[at], data.col[at]);
-  }
+  out.theta = theta_of(data, factor);
   return out;
 }
 
@@ -259,11 +264,7 @@ bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at,
   const Matrix grown = (psi + 1e-2 * v * v.transpose()).cwiseProduct(pattern);
   const Matrix factor =
       Eigen::LLT<Matrix>(grown + 1e-12 * Matrix::Identity(data.k, data.k)).matrixL();
-  escaped.resize(theta.size());
-  for (Index i = 0; i < theta.size(); ++i) {
-    const auto e = static_cast<std::size_t>(i);
-    escaped(i) = factor(data.row[e], data.col[e]);
-  }
+  escaped = theta_of(data, factor);
   return true;
 }
 
