@@ -4,7 +4,7 @@
 # The columns of Z are scaled to a root mean square of one, which `scale` remembers.
 engine_blocked <- function(work, terms, call) {
   check_columns(terms, call)
-  Z <- do.call(cbind, lapply(terms, `[[`, "Z")) * work$root
+  Z <- do.call(cbind, lapply(terms, term_design)) * work$root
   scale <- sqrt(colMeans(Z^2))
   scale[scale == 0] <- 1
   pattern <- factor_pattern(lengths(lapply(terms, `[[`, "columns")))
@@ -26,9 +26,9 @@ check_columns <- function(terms, call) {
                          "stands in more than one term", call)
   }
   for (term in terms) {
-    at <- qr(term$Z, tol = 1e-9)
-    if (at$rank < ncol(term$Z)) {
-      abort_random_columns(term$group, term$columns[at$pivot[-seq_len(at$rank)]],
+    kept <- independent_columns(term_design(term), 1e-9)
+    if (length(kept) < length(term$columns)) {
+      abort_random_columns(term$group, term$columns[-kept],
                            "is a combination of the others", call)
     }
   }

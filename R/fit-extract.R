@@ -274,7 +274,7 @@ linear_predictor <- function(object, columns) {
   parts <- lapply(names(columns), function(label) {
     term <- object$random[[label]]
     modes <- term_modes(object, label)[levels(term$factor), , drop = FALSE]
-    effects <- term$Z * modes[as.integer(term$factor), , drop = FALSE]
+    effects <- term_design(term) * modes[as.integer(term$factor), , drop = FALSE]
     rowSums(effects[, columns[[label]], drop = FALSE])
   })
   out <- drop(object$fixed$X %*% object$coefficients) + object$offset + Reduce(`+`, parts)
@@ -311,19 +311,21 @@ model.matrix.lmmfit <- function(object, type = c("fixed", "random"), ...) {
   type <- check_choice(type, c("fixed", "random"))
   if (type == "fixed") return(object$fixed$X)
   widths <- vapply(object$random, function(term) {
-    as.numeric(nlevels(term$factor)) * ncol(term$Z)
+    as.numeric(nlevels(term$factor)) * length(term$columns)
   }, numeric(1))
   if (nobs(object) * sum(widths) > 1e8) {
     abort_dense(nobs(object), sum(widths), rlang::current_env())
   }
   blocks <- lapply(object$random, function(term) {
     q <- nlevels(term$factor)
-    Z <- matrix(0, nrow(term$Z), q * ncol(term$Z))
-    for (a in seq_len(ncol(term$Z))) {
-      at <- (as.integer(term$factor) - 1L) * ncol(term$Z) + a
-      Z[cbind(seq_len(nrow(Z)), at)] <- term$Z[, a]
+    columns <- term_design(term)
+    k <- ncol(columns)
+    Z <- matrix(0, nrow(columns), q * k)
+    for (a in seq_len(k)) {
+      at <- (as.integer(term$factor) - 1L) * k + a
+      Z[cbind(seq_len(nrow(Z)), at)] <- columns[, a]
     }
-    colnames(Z) <- rep(levels(term$factor), each = ncol(term$Z))
+    colnames(Z) <- rep(levels(term$factor), each = k)
     Z
   })
   do.call(cbind, unname(blocks))
