@@ -26,9 +26,10 @@ model_formula <- function(formula, data = NULL, call = rlang::caller_env()) {
 
 # The expression that adds the variables of random terms to those of `fixed`.
 with_bars <- function(fixed, bars) {
-  Reduce(function(left, bar) {
-    call("+", call("+", left, call("(", bar$lhs)), call("(", bar$group))
-  }, bars, fixed)
+  for (bar in bars) {
+    fixed <- call("+", call("+", fixed, call("(", bar$lhs)), call("(", bar$group))
+  }
+  fixed
 }
 
 # The dot as the sum of the columns that are not in the response, a grouping factor or a
@@ -49,7 +50,7 @@ expand_dot <- function(formula, bars, columns) {
 # of terms is an error.
 split_terms <- function(expr, call) {
   if (!has_bar(expr)) {
-    if ("kin" %in% setdiff(all.names(expr), all.vars(expr))) abort_kin_term(expr, call)
+    if ("kin" %in% all.names(expr) && !"kin" %in% all.vars(expr)) abort_kin_term(expr, call)
     return(list(fixed = expr, bars = list()))
   }
   name <- as_text(expr[[1L]])

@@ -43,8 +43,10 @@ needs_action <- function(action, data, frame) {
 
 # Without the levels that no row has, as model.frame() does it, which takes longer.
 drop_levels <- function(frame) {
-  for (at in which(vapply(frame, is.factor, NA))) {
-    frame[[at]] <- used_levels(frame[[at]])
+  columns <- unclass(frame)
+  for (at in which(vapply(columns, is.factor, NA))) {
+    used <- used_levels(columns[[at]])
+    if (nlevels(used) < nlevels(columns[[at]])) frame[[at]] <- used
   }
   frame
 }
@@ -83,11 +85,17 @@ eval_first <- function(expr, data, envs, wanted) {
 
 # Variables of `formula` with as many values as the response: not the constants.
 row_variables <- function(formula, data) {
-  env <- environment(formula)
-  value <- function(expr) tryCatch(eval(expr, data, env), error = function(e) NULL)
-  n <- NROW(value(formula[[2L]]))
+  size <- function(expr) {
+    value <- tryCatch(eval(expr, data, environment(formula)), error = function(e) NULL)
+    NROW(value)
+  }
   names <- all.vars(formula)
-  names[vapply(names, function(name) NROW(value(as.name(name))) == n, NA)]
+  # the columns of a data frame need no look
+  sizes <- rep(NROW(data), length(names))
+  others <- !(is.data.frame(data) & names %in% names(data))
+  sizes[others] <- vapply(lapply(names[others], as.name), size, integer(1))
+  n <- if (is.symbol(formula[[2L]])) sizes[[1L]] else size(formula[[2L]])
+  names[sizes == n]
 }
 
 check_data <- function(data, call) {

@@ -44,24 +44,46 @@ known_contrasts <- function(contrasts, terms, call) {
 }
 
 # model.matrix() with every value finite; `what` these columns are. Returns list(X,
-# xlevels, contrasts, assign).
+# assign, xlevels, contrasts).
 design_matrix <- function(terms, frame, contrasts, what, call) {
-  xlevels <- if (!all(attr(terms, "dataClasses") == "numeric")) {
-    stats::.getXlevels(terms, frame)
+  design <- numeric_design(terms, frame)
+  if (is.null(design) || length(contrasts) > 0L) {
+    design <- factor_design(terms, frame, contrasts, call)
   }
+  if (!all(is.finite(design$X))) {
+    bad <- which(!is.finite(design$X), arr.ind = TRUE)
+    missing <- is.na(design$X[bad[1L, , drop = FALSE]])
+    abort_covariate(what, colnames(design$X)[unique(bad[, 2L])], missing, call)
+  }
+  design
+}
+
+factor_design <- function(terms, frame, contrasts, call) {
+  xlevels <- stats::.getXlevels(terms, frame)
   for (name in names(xlevels)) {
     if (length(xlevels[[name]]) < 2L) abort_factor(name, xlevels[[name]], call)
   }
   X <- tryCatch(stats::model.matrix(terms, frame, contrasts.arg = contrasts),
                 error = function(e) abort_frame(e, call))
-  if (!all(is.finite(X))) {
-    bad <- which(!is.finite(X), arr.ind = TRUE)
-    missing <- is.na(X[bad[1L, , drop = FALSE]])
-    abort_covariate(what, colnames(X)[unique(bad[, 2L])], missing, call)
-  }
-  out <- list(xlevels = xlevels, contrasts = attr(X, "contrasts"), assign = attr(X, "assign"))
-  attr(X, "contrasts") <- attr(X, "assign") <- NULL
-  c(list(X = X), out)
+  assign <- attr(X, "assign")
+  used <- attr(X, "contrasts")
+  attr(X, "assign") <- NULL
+  attr(X, "contrasts") <- NULL
+  list(X = X, assign = assign, xlevels = xlevels, contrasts = used)
+}
+
+# The same of numeric vectors, in a fraction of the time for small data; NULL where there
+# is anything else.
+numeric_design <- function(terms, frame) {
+  names <- attr(terms, "term.labels")
+  values <- unclass(frame)[names]
+  plain <- vapply(values, function(x) is.numeric(x) && is.null(attributes(x)), NA)
+  if (length(names) == 0L || !all(plain)) return(NULL)
+  intercept <- attr(terms, "intercept") == 1L
+  X <- do.call(cbind, c(if (intercept) list("(Intercept)" = 1), values))
+  storage.mode(X) <- "double"
+  rownames(X) <- rownames(frame)
+  list(X = X, assign = seq_len(ncol(X)) - intercept)
 }
 
 # terms() of one part of the model, with the stored bases (poly(), ns(), scale()) of the
