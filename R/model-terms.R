@@ -26,7 +26,7 @@ independent_columns <- function(X, tol) {
   norms <- sqrt(diag(gram))
   root <- tryCatch(chol.default(gram / tcrossprod(norms)), error = function(e) NULL)
   # far from where rounding could matter
-  if (!is.null(root) && all(diag(root) > 1e-4)) return(seq_len(ncol(X)))
+  if (!is.null(root) && isTRUE(all(diag(root) > 1e-4))) return(seq_len(ncol(X)))
   decomposition <- qr(X, tol = tol)
   sort(decomposition$pivot[seq_len(decomposition$rank)])
 }
