@@ -231,7 +231,7 @@ coded <- function(x) {
 
 is_dense <- function(x) {
   if (anyNA(x)) return(FALSE)
-  range <- range(x)
+  range <- as.double(range(x))
   if (range[[2L]] - range[[1L]] > 4 * length(x) || max(abs(range)) >= 2^31) return(FALSE)
   is.integer(x) || all(x == as.integer(x))
 }

@@ -193,7 +193,7 @@ test_that("an interaction has the levels of interaction()", {
 test_that("a grouping factor is what factor() makes of it", {
   withr::local_seed(5)
   examples <- list(
-    sample(5:9, 30, TRUE), c(-3L, 7L, NA, -3L), c(1234567, -1234567, 2), c(0.5, 2, 2, NA),
+    sample(5:9, 30, TRUE), c(-3L, 7L, NA, -3L), c(1234567, -1234567, 2), c(-2147483647L, 2147483647L), c(0.5, 2, 2, NA),
     c("b", "a", NA), c(TRUE, FALSE), as.Date(c("2020-01-02", "2019-05-06")),
     factor(c("u", "v"), c("w", "v", "u")), ordered(c("u", "v"), c("w", "v", "u")),
     structure(factor(c("u", "v")), contrasts = "contr.sum"), c(2^31, 1, 2)
