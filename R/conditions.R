@@ -739,6 +739,15 @@ abort_comparison <- function(what, call) {
                "comparison", call = call)
 }
 
+abort_comparison_kernel <- function(call) {
+  abort_kinlmm(c(
+    "ML fits with a relationship matrix can't be compared with ones without.",
+    "x" = "Theirs is the likelihood of the data free of the intercept.",
+    "i" = "{.code refit = FALSE} compares REML fits, if the fixed effects are the same; so
+           does {.fun ranova}."
+  ), "comparison", call = call)
+}
+
 abort_kenward_roger <- function(call) {
   abort_kinlmm(c(
     "{.code ddf = \"Kenward-Roger\"} needs a model fitted by REML.",

@@ -26,7 +26,7 @@
 #' zero themselves.
 #'
 #' @param object a model fitted by [lmmfit()].
-#' @param ... other such models, on the same data.
+#' @param ... other such models, or fits of [stats::lm()], on the same data.
 #' @param type of the tests of one model: `"III"`, `"II"` or `"I"` (or 3, 2, 1).
 #' @param ddf how to find denominator degrees of freedom: `"Satterthwaite"`,
 #'   `"Kenward-Roger"` (REML only; it also corrects the covariance of the estimates, which
@@ -73,7 +73,7 @@ anova.lmmfit <- function(object, ..., type = c("III", "II", "I"),
   here <- rlang::current_env()
   if (length(others) == 0L) return(anova_one(object, type, ddf, here))
   models <- c(list(object), others)
-  for (model in models) check_fit(model, "...")
+  for (model in models) if (!inherits(model, "lm")) check_fit(model, "...")
   if (is.null(model.names)) {
     model.names <- vapply(as.list(substitute(list(object, ...)))[-1L], deparse1, "")
     # from do.call() they are the models themselves
@@ -83,20 +83,25 @@ anova.lmmfit <- function(object, ..., type = c("III", "II", "I"),
                    describe(model.names), here)
   }
   check_comparable(models, here)
-  reml <- vapply(models, `[[`, logical(1), "REML")
+  reml <- vapply(models, function(model) isTRUE(model$REML), NA)
   if (check_flag(refit)) {
     if (any(reml)) inform_refit(sum(reml))
-    models <- lapply(models, refit_ml)
+    models <- lapply(models, function(model) {
+      if (inherits(model, "lm")) model else refit_ml(model)
+    })
   }
-  npar <- vapply(models, n_parameters, numeric(1))
-  compare_models(models[order(npar)], model.names[order(npar)], check_flag(mixture),
-                 describe_code(object$call$data))
+  check_same_records(models, here)
+  likelihoods <- lapply(models, function(model) {
+    if (inherits(model, "lm")) logLik(model, REML = !refit && any(reml)) else logLik(model)
+  })
+  order <- order(vapply(likelihoods, attr, 0, "df"))
+  compare_models(models[order], likelihoods[order], model.names[order],
+                 check_flag(mixture), describe_code(object$call$data))
 }
 
 # models: by increasing number of parameters.
-compare_models <- function(models, labels, mixture, data) {
-  npar <- vapply(models, n_parameters, numeric(1))
-  likelihoods <- lapply(models, logLik)
+compare_models <- function(models, likelihoods, labels, mixture, data) {
+  npar <- vapply(likelihoods, attr, 0, "df")
   value <- vapply(likelihoods, as.numeric, numeric(1))
   df <- c(NA, diff(npar))
   chisq <- c(NA, 2 * pmax(0, diff(value)))
@@ -108,7 +113,7 @@ compare_models <- function(models, labels, mixture, data) {
     Chisq = chisq, Df = df, `Pr(>Chisq)` = ratio_p_value(chisq, df, boundary),
     row.names = make.unique(labels), check.names = FALSE
   )
-  formulas <- vapply(models, function(model) deparse1(model$formula), "")
+  formulas <- vapply(models, function(model) deparse1(formula(model)), "")
   structure(table, class = c("anova", "data.frame"),
             heading = c(paste0("Data: ", data), "Models:",
                         paste0(labels, ": ", formulas),
@@ -129,14 +134,16 @@ ratio_p_value <- function(chisq, df, boundary) {
 
 mixture_note <- function(labels, df) {
   if (length(labels) == 0L) return("P-values: chi-square on Df")
-  paste0("P-value of ", labels, ": chi-square, an equal mixture of ", df - 1, " and ", df,
-         " df (a variance on its boundary)")
+  paste0("P-value of ", labels, ": half chi-square on ", df - 1, " df, half on ", df,
+         " (one variance, on its boundary)")
 }
 
 # Whether `large` is `small` and one random effect more, as the terms say: either a term of
 # its own, or one more column in a term, with its covariances.
 adds_one_variance <- function(small, large) {
-  if (!same_span(small$fixed$X, large$fixed$X)) return(FALSE)
+  if (inherits(large, "lm") || !same_span(fixed_columns(small), fixed_columns(large))) {
+    return(FALSE)
+  }
   added <- unname(large$random)
   removed <- list()
   for (term in small$random) {
@@ -149,6 +156,10 @@ adds_one_variance <- function(small, large) {
   same_effects(removed[[1L]], added[[1L]]) &&
     more == length(removed[[1L]]$columns) + 1L &&
     in_columns(term_columns(removed[[1L]]), term_columns(added[[1L]]))
+}
+
+fixed_columns <- function(model) {
+  if (inherits(model, "lm")) stats::model.matrix(model) else model$fixed$X
 }
 
 same_term <- function(one, other) {
@@ -176,14 +187,21 @@ in_columns <- function(A, B) {
 check_comparable <- function(models, call) {
   y <- models[[1L]]$y
   for (model in models[-1L]) {
-    if (length(model$y) != length(y)) {
+    other <- if (inherits(model, "lm")) stats::model.response(model.frame(model)) else model$y
+    if (length(other) != length(y)) {
       abort_comparison(paste0("One has ", count(length(y)), " records, another ",
-                              count(length(model$y)), "."), call)
+                              count(length(other)), "."), call)
     }
-    if (!isTRUE(all.equal(unname(model$y), unname(y)))) {
+    if (!isTRUE(all.equal(unname(other), unname(y)))) {
       abort_comparison("Their responses differ.", call)
     }
   }
+}
+
+# ML with a kernel is that of n - 1 contrasts: no likelihood of n records compares with it.
+check_same_records <- function(models, call) {
+  contrasts <- vapply(models, function(model) isTRUE(model$engine$contrasts), NA)
+  if (length(unique(contrasts)) > 1L) abort_comparison_kernel(call)
 }
 
 # F tests of the terms of one model.
@@ -209,9 +227,7 @@ f_table <- function(rows) {
 }
 
 check_type <- function(type, call) {
-  if (is.numeric(type) && length(type) == 1L && type %in% 1:3) {
-    return(c("I", "II", "III")[[type]])
-  }
+  if (length(type) == 1L && type %in% 1:3) return(c("I", "II", "III")[[as.integer(type)]])
   check_choice(type, c("III", "II", "I"), call = call)
 }
 

@@ -57,9 +57,8 @@ contest.lmmfit <- function(model, L, rhs = 0, joint = TRUE, confint = TRUE, leve
   contrasts <- lapply(if (is.list(L)) L else list(L), check_contrast, model, here)
   sizes <- vapply(contrasts, nrow, 1L)
   for (size in sizes) check_rhs(rhs, size, here)
-  if (length(model$coefficients) == 0L) {
-    return(if (joint) f_table(list()) else t_table(model, NULL, list(), rhs, NULL))
-  }
+  contrasts <- contrasts[sizes > 0L & length(model$coefficients) > 0L]
+  if (length(contrasts) == 0L) return(f_table(list()))
   tests <- fit_ddf(model, ddf, here)
   if (joint) {
     rows <- lapply(contrasts, function(L) {

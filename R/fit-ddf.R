@@ -209,14 +209,14 @@ f_test <- function(fit, ddf, L, rhs = numeric(nrow(L)), call = rlang::caller_env
   at <- principal_contrasts(ddf, L, rhs, call)
   q <- nrow(at$L)
   test <- if (q == 0L) {
-    list(F = NA_real_, df = NA_real_, scale = 1)
+    list(value = NA_real_, df = NA_real_, scale = 1)
   } else if (ddf$method == "Kenward-Roger") {
     kenward_roger_test(fit, ddf, at)
   } else {
     satterthwaite_test(fit, ddf, at)
   }
-  statistic <- test$F * test$scale
-  data.frame(`Sum Sq` = test$F * fit$sigma^2 * q, `Mean Sq` = test$F * fit$sigma^2,
+  statistic <- test$value * test$scale
+  data.frame(`Sum Sq` = test$value * fit$sigma^2 * q, `Mean Sq` = test$value * fit$sigma^2,
              NumDF = q, DenDF = test$df, `F value` = statistic,
              `Pr(>F)` = stats::pf(statistic, q, test$df, lower.tail = FALSE),
              check.names = FALSE)
@@ -225,6 +225,7 @@ f_test <- function(fit, ddf, L, rhs = numeric(nrow(L)), call = rlang::caller_env
 # L and rhs turned so that the estimates of the rows are uncorrelated; `variance` is theirs.
 # Rows that are combinations of others vanish.
 principal_contrasts <- function(ddf, L, rhs, call) {
+  if (nrow(L) == 0L) return(list(L = L, rhs = rhs, variance = numeric()))
   spectrum <- eigen(L %*% ddf$base %*% t(L), symmetric = TRUE)
   keep <- spectrum$values > sqrt(.Machine$double.eps) * max(spectrum$values, 0)
   lost <- crossprod(spectrum$vectors[, !keep, drop = FALSE], rhs)
@@ -237,7 +238,7 @@ principal_contrasts <- function(ddf, L, rhs, call) {
 # the degrees of freedom whose F has the mean of theirs.
 satterthwaite_test <- function(fit, ddf, at) {
   each <- t_tests(fit, ddf, at$L, at$rhs)
-  list(F = mean(each$`t value`^2), df = mean_df(each$df), scale = 1)
+  list(value = mean(each$`t value`^2), df = mean_df(each$df), scale = 1)
 }
 
 mean_df <- function(df) {
@@ -269,7 +270,7 @@ kenward_roger_test <- function(fit, ddf, at) {
   scale <- if (abs(df - 2) < 0.01) 1 else df * (1 - A2 / q) / (df - 2)
   difference <- drop(at$L %*% fit$coefficients) - at$rhs
   wald <- sum(difference * solve(at$L %*% ddf$vcov %*% t(at$L), difference))
-  list(F = wald / q, df = df, scale = scale)
+  list(value = wald / q, df = df, scale = scale)
 }
 
 # The coefficients and their tests, for summary().

@@ -99,7 +99,7 @@ smaller_terms <- function(term, frame, call) {
     smaller$kernel <- term$kernel
     structure(smaller, class = "random_term")
   })
-  names(out) <- paste(scope, "in", rep(describe_term(term), length(scope)))
+  names(out) <- paste(scope, "in", describe_term(term), recycle0 = TRUE)
   Filter(function(smaller) in_columns(term_columns(smaller), term_columns(term)), out)
 }
 
