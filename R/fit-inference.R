@@ -5,9 +5,9 @@
 #' the others. With a relationship matrix and an intercept it is the likelihood of the data
 #' free of the intercept: that of all data depends on the origin of the matrix. The
 #' intercept itself then has its Wald interval. An interval reaches its bound (0 for a
-#' standard deviation, -1 and 1 for a correlation) where the test never rejects. `"Wald"`: estimate plus and minus a normal
-#' quantile times the standard error, for fixed effects only; or the quantile of a t
-#' distribution, with `ddf`.
+#' standard deviation, -1 and 1 for a correlation) where the test never rejects. `"Wald"`:
+#' estimate plus and minus a quantile times the standard error, for fixed effects only; the
+#' quantile is that of the normal distribution or, with `ddf`, of a t distribution.
 #'
 #' @param object a model fitted by [lmmfit()].
 #' @param parm (`character` or `integer`) which parameters; `"beta_"` the fixed effects,

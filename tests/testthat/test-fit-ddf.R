@@ -177,3 +177,15 @@ test_that("degrees of freedom of several contrasts are combined", {
   expect_equal(mean_df(c(1.5, 8)), 2)
   expect_equal(mean_df(c(Inf, Inf)), Inf)
 })
+
+test_that("degrees of freedom do not depend on the unit of the response", {
+  d <- mixed_example()
+  tables <- lapply(c(1e-4, 1, 1e6), function(unit) {
+    d$y <- d$y * unit
+    fit <- lmmfit(y ~ x + f + (z | g), d)
+    cbind(coef(summary(fit))[, 3:5],
+          coef(summary(fit, ddf = "Kenward-Roger"))[, 3:5])
+  })
+  expect_equal(tables[[1]], tables[[2]], tolerance = 1e-6)
+  expect_equal(tables[[3]], tables[[2]], tolerance = 1e-6)
+})
