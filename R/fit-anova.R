@@ -155,7 +155,7 @@ adds_one_variance <- function(small, large) {
   if (length(removed) == 0L) return(more == 1L)
   same_effects(removed[[1L]], added[[1L]]) &&
     more == length(removed[[1L]]$columns) + 1L &&
-    in_columns(term_columns(removed[[1L]]), term_columns(added[[1L]]))
+    in_columns(term_design(removed[[1L]]), term_design(added[[1L]]))
 }
 
 fixed_columns <- function(model) {
@@ -163,7 +163,7 @@ fixed_columns <- function(model) {
 }
 
 same_term <- function(one, other) {
-  same_effects(one, other) && same_span(term_columns(one), term_columns(other))
+  same_effects(one, other) && same_span(term_design(one), term_design(other))
 }
 
 # The same groups and the same kernel.
@@ -172,7 +172,7 @@ same_effects <- function(one, other) {
     identical(one$kernel, other$kernel)
 }
 
-term_columns <- function(term) as.matrix(term$Z)
+term_columns <- function(term) term_design(term)
 
 same_span <- function(A, B) ncol(A) == ncol(B) && in_columns(A, B)
 

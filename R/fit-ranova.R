@@ -100,7 +100,7 @@ smaller_terms <- function(term, frame, call) {
     structure(smaller, class = "random_term")
   })
   names(out) <- paste(scope, "in", describe_term(term), recycle0 = TRUE)
-  Filter(function(smaller) in_columns(term_columns(smaller), term_columns(term)), out)
+  Filter(function(smaller) in_columns(term_design(smaller), term_design(term)), out)
 }
 
 # As it would be written: one column of (x || g) as (0 + x | g).

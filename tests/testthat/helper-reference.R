@@ -158,3 +158,16 @@ mixed_example <- function() {
     d
   })
 }
+
+# Derivatives of the REML criterion in psi, from the dense moments.
+criterion_gradient <- function(fit, theta) {
+  at <- dense_moments(fit, theta)
+  p <- ncol(fit$fixed$X)
+  inner <- seq_len(p)
+  Q <- solve(at$S[inner, inner])
+  a <- c(-Q %*% at$S[inner, p + 1L], 1)
+  s <- drop(a %*% at$S %*% a)
+  apply_c <- function(f) vapply(seq_along(at$trace), function(c) f(at$W[, , c]), 0)
+  at$trace - apply_c(function(W) sum(Q * W[inner, inner])) -
+    (nrow(fit$fixed$X) - p) * apply_c(function(W) drop(a %*% W %*% a)) / s
+}
