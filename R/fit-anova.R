@@ -134,6 +134,8 @@ ratio_p_value <- function(chisq, df, boundary) {
 
 mixture_note <- function(labels, df) {
   if (length(labels) == 0L) return("P-values: chi-square on Df")
+  labels <- vapply(split(labels, df), paste, "", collapse = ", ")
+  df <- sort(unique(df))
   paste0("P-value of ", labels, ": half chi-square on ", df - 1, " df, half on ", df,
          " (one variance, on its boundary)")
 }
@@ -171,8 +173,6 @@ same_effects <- function(one, other) {
   identical(as.integer(one$factor), as.integer(other$factor)) &&
     identical(one$kernel, other$kernel)
 }
-
-term_columns <- function(term) term_design(term)
 
 same_span <- function(A, B) ncol(A) == ncol(B) && in_columns(A, B)
 

@@ -23,6 +23,20 @@ test_that("a ratio is that of the model fitted without the term", {
                tolerance = 1e-10)
 })
 
+test_that("several grouping factors, and a kernel", {
+  oats <- as.data.frame(nlme::Oats)
+  fit <- lmmfit(yield ~ Variety + nitro + (1 | Block / Variety), oats)
+  table <- drop1(fit, test = "Chisq")
+  compared <- suppressMessages(anova(fit, update(fit, . ~ . - Variety)))
+  expect_equal(table["Variety", "LRT"], compared$Chisq[[2]], tolerance = 1e-6)
+  K <- withr::with_seed(3, toy_kinship(30))
+  data <- withr::with_seed(4, toy_pheno(K, rep(c(1L, 2L, 3L), 10)))
+  fit <- lmmfit(y ~ x + w + (1 | id), data, kinship = list(id = K))
+  compared <- suppressMessages(anova(fit, update(fit, . ~ . - x)))
+  expect_equal(drop1(fit, "x", test = "Chisq")$LRT[[2]], compared$Chisq[[2]],
+               tolerance = 1e-6)
+})
+
 test_that("F tests are lmerTest's", {
   skip_if_not_installed("lmerTest")
   skip_if_not_installed("pbkrtest")
