@@ -370,19 +370,19 @@ engine_moments.engine_dense <- function(engine, theta, order = 0L) {
   out
 }
 
-# The exact Hessian costs c products of the order m^3 beside the one of the gradient, and
-# saves half of the steps.
+# The exact Hessian costs c times the gradient, and saves half of the steps.
 #' @exportS3Method
 engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
   map <- unit_maps(engine)$theta
   starts <- matrix(unlist(lapply(engine$start, pack_lower)))
   if (!is.null(start)) starts <- cbind(map %*% start, starts)
   sizes <- lengths(lapply(engine$factors, diag))
+  exact <- nrow(engine$data$Xy) <= 300L
   fit <- check_core(cpp_dense_optimise(engine$data, sizes, REML, control$tolerance,
-                                       control$max_iterations, ncol(map) <= 2L, starts))
+                                       control$max_iterations, exact, starts))
   list(theta = solve(map, fit$theta, tol = 0), converged = fit$converged,
        singular = fit$singular, gradient = drop(crossprod(map, fit$gradient)),
-       hessian = crossprod(map, fit$hessian %*% map), iterations = fit$iterations,
+       hessian = if (exact) crossprod(map, fit$hessian %*% map), iterations = fit$iterations,
        evaluations = fit$evaluations, starts = fit$starts,
        bound = if (fit$singular) "zero" else "none")
 }

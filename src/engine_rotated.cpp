@@ -9,6 +9,9 @@ namespace {
 RotatedData as_rotated(const Rcpp::List& x, bool centred) {
   RotatedData data;
   data.d = map(Rcpp::as<Rcpp::NumericVector>(x["d"]));
+  if (x.containsElementNamed("beside")) {
+    data.beside = map(Rcpp::as<Rcpp::NumericVector>(x["beside"]));
+  }
   data.Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["Xy"]));
   data.within = map(Rcpp::as<Rcpp::NumericMatrix>(x["within"]));
   data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
@@ -33,9 +36,13 @@ Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool cen
   return glue::guarded([&] {
     const RotatedData rotated = as_rotated(data, centred);
     Rcpp::List out = wrap_point(rotated_criterion(rotated, reml, tau));
-    const Moments moments = rotated_moments(rotated, tau);
+    const RatioMoments moments = rotated_moments(rotated, tau);
     out["logdet"] = moments.logdet;
+    out["logdet1"] = moments.logdet1;
+    out["logdet2"] = moments.logdet2;
     out["S"] = glue::wrap_matrix(moments.S);
+    out["S1"] = glue::wrap_matrix(moments.S1);
+    out["S2"] = glue::wrap_matrix(moments.S2);
     return out;
   });
 }
@@ -51,4 +58,11 @@ Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
     out["bound"] = fit.bound;
     return out;
   });
+}
+
+// H^-1 B for B in the basis.
+// [[Rcpp::export]]
+Rcpp::NumericMatrix cpp_rotated_solve(Rcpp::List data, double tau,
+                                      Rcpp::NumericMatrix B) {
+  return glue::wrap_matrix(rotated_solve(as_rotated(data, false), tau, map(B)));
 }

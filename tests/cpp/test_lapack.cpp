@@ -131,3 +131,29 @@ TEST(symm_reads_the_lower_triangle_and_adds) {
   lapack::symm(lower, Y, C);
   CHECK_NEAR(distance(C, A * Y + Y), 0, 1e-13);
 }
+
+TEST(tridiagonal_form_and_its_eigenvectors) {
+  const Index n = 70;
+  const Matrix B = wave(n, n, 1.7);
+  const Matrix A = B + B.transpose();
+  Matrix Q = A.triangularView<Eigen::Lower>();
+  Q.triangularView<Eigen::StrictlyUpper>().setConstant(99);  // must not be read
+  Vector d, e, reflectors;
+  lapack::tridiagonalise(Q, d, e, reflectors);
+  Matrix T = d.asDiagonal();
+  T.diagonal(1) = T.diagonal(-1) = e;
+  Matrix QT = T;
+  lapack::reflect(false, Q, reflectors, QT);
+  Matrix AQ = QT;  // A = Q T Q', so that Q'A = T Q' and Q'(A Q) = T
+  lapack::reflect(true, Q, reflectors, AQ);
+  CHECK_NEAR(distance(AQ, T), 0, 1e-12);
+  Matrix I = Matrix::Identity(n, n);
+  lapack::reflect(false, Q, reflectors, I);
+  CHECK_NEAR(distance(QT * I.transpose(), A), 0, 1e-12);
+
+  Matrix U(n, n);
+  Vector values = d;
+  lapack::eigen_tridiagonal(values, e, U);
+  for (Index i = 1; i < n; ++i) CHECK(values[i - 1] <= values[i]);
+  CHECK_NEAR(distance(U * values.asDiagonal() * U.transpose(), T), 0, 1e-12);
+}
