@@ -86,7 +86,7 @@ test_that("a kernel negative by more than rounding has its eigenvalues taken as 
   }
   negative <- by(replace(e$values, 30, -5e-9 * e$values[[1]]))
   zero <- by(replace(e$values, 30, 0))
-  fit <- function(K) lmmfit(y ~ x + (1 | id), cases$repeated, kinship = list(id = K))
+  fit <- function(K) lmmfit(y ~ x + (1 | id), cases$single, kinship = list(id = K))
   expect_length(fit(negative)$engine$data$beside, 0L)
   expect_equal(deviance(fit(negative)), deviance(fit(zero)), tolerance = 1e-9)
   expect_equal(blup(fit(negative))$pev, blup(fit(zero))$pev, tolerance = 1e-6)
