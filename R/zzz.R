@@ -1,0 +1,4 @@
+.onLoad <- function(libname, pkgname) {
+  share_generics(topenv())
+  register_emmeans()
+}
