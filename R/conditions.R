@@ -757,6 +757,13 @@ abort_leverage <- function(q, max, call) {
   ), "leverage", q = q, call = call)
 }
 
+abort_augment <- function(lost, call) {
+  abort_kinlmm(c(
+    "{.arg data} must have the rows of the fit, by row name.",
+    "x" = "It lacks {n_of(length(lost), 'row')}: {some_of(lost)}."
+  ), "augment", rows = lost, call = call)
+}
+
 abort_influence_group <- function(group, known, call) {
   abort_kinlmm(c(
     "Can't find the variable {.code {group}} to delete groups by.",

@@ -1,4 +1,1 @@
-.onLoad <- function(libname, pkgname) {
-  share_generics(topenv())
-  register_emmeans()
-}
+.onLoad <- function(libname, pkgname) share_generics(topenv())
