@@ -53,11 +53,9 @@ Anova.lmmfit <- function(mod, type = c("II", "III", 2, 3), test.statistic = c("C
   } else {
     tests <- fit_ddf(mod, ddf, rlang::current_env())
     rows <- lapply(hypotheses, function(L) f_test(mod, tests, L))
-    table <- do.call(rbind, rows)
-    table <- data.frame(F = table[["F value"]], Df = table$NumDF, Df.res = table$DenDF,
-                        `Pr(>F)` = table[["Pr(>F)"]], row.names = names(rows),
-                        check.names = FALSE)
-    title <- paste0("Wald F tests with ", ddf, " df")
+    table <- do.call(rbind, rows)[c(5L, 3L, 4L, 6L)]
+    names(table)[1:3] <- c("F", "Df", "Df.res")
+    title <- sprintf("Wald %s tests with %s df", statistic, ddf)
   }
   response <- deparse1(stats::formula(mod$fixed$terms)[[2L]])
   structure(table, class = c("anova", "data.frame"),

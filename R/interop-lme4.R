@@ -2,13 +2,16 @@
 #' @export
 nlme::getData
 
-# Generics that kinlmm shares with lme4. fixef(), ranef(), VarCorr() and getData() are
-# nlme's in both packages; these have no common home. Where lme4 is loaded each name is
-# lme4's own generic, which knows the methods for "lmmfit" (delayed registration), and
-# otherwise ours. Attached together, in either order, the two packages then show the same
+# Generics that kinlmm shares with lme4 and lmerTest. fixef(), ranef(), VarCorr() and
+# getData() are nlme's in all; these have no common home. Where the other package is loaded
+# each name is its generic, which knows the methods for "lmmfit" (delayed registration),
+# and otherwise ours. Attached together, in either order, the packages then show the same
 # object under each name, so that nothing is masked.
-lme4_generics <- c("getME", "isGLMM", "isLMM", "isNLMM", "isREML", "isSingular", "ngrps",
-                   "refit", "refitML", "rePCA")
+shared_names <- list(
+  lme4 = c("getME", "isGLMM", "isLMM", "isNLMM", "isREML", "isSingular", "ngrps", "refit",
+           "refitML", "rePCA"),
+  lmerTest = "contest"
+)
 
 #' @rawNamespace
 #' S3method(lme4::getME, lmmfit)
@@ -24,20 +27,21 @@ NULL
 # Called while the namespace is loaded: a sealed one takes no active bindings, and a saved
 # one keeps none.
 share_generics <- function(namespace) {
-  for (name in lme4_generics) {
+  for (package in names(shared_names)) for (name in shared_names[[package]]) {
     own <- get0(name, namespace, inherits = FALSE)
     if (is.null(own)) next
     rm(list = name, envir = namespace)
-    makeActiveBinding(name, shared_generic(name, own), namespace)
+    makeActiveBinding(name, shared_generic(name, package, own), namespace)
   }
 }
 
-shared_generic <- function(name, own) {
+shared_generic <- function(name, package, own) {
   force(name)
+  force(package)
   force(own)
   function() {
-    theirs <- if (isNamespaceLoaded("lme4")) {
-      get0(name, asNamespace("lme4"), mode = "function", inherits = FALSE)
+    theirs <- if (isNamespaceLoaded(package)) {
+      get0(name, asNamespace(package), mode = "function", inherits = FALSE)
     }
     if (is.null(theirs)) own else theirs
   }
