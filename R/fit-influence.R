@@ -15,7 +15,7 @@
 #' d' V^-1 d / p with d the change of the fixed effects and V their covariance ('lme4'
 #' multiplies it by 1 - p / number of groups).
 #'
-#' @param model,object a model fitted by [lmmfit()], or, for `cooks.distance()`, `dfbeta()`
+#' @param model a model fitted by [lmmfit()], or, for `cooks.distance()`, `dfbeta()`
 #'   and `dfbetas()`, what `influence()` returned.
 #' @param groups (`character`) variables of the model frame or of `data` whose
 #'   combinations are deleted one by one; by default the records are.
