@@ -13,6 +13,7 @@ first <- c(arguments[2], 1L)[[1L + is.na(arguments[2])]]
 cores <- c(arguments[3], 1L)[[1L + is.na(arguments[3])]]
 ours <- requireNamespace("kinlmm", quietly = TRUE)
 source(file.path("tests", "testthat", "helper-random-models.R"))
+source(file.path("tests", "testthat", "helper-lme4.R"))
 if (ours) {
   split_theta <- getFromNamespace("split_theta", "kinlmm")
   engine_criterion <- getFromNamespace("engine_criterion", "kinlmm")

@@ -1,5 +1,5 @@
-# Random models of every shape that the package fits, each from its seed alone, and what
-# lme4 makes of them. bench/random-models.R runs a thousand, the tests a few.
+# Random models of every shape that the package fits, each from its seed alone.
+# bench/random-models.R runs a thousand, the tests a few.
 
 # Returns list(formula, data, REML): y, weights w (all 1 where the model has none),
 # covariates x1 to x3, f, and the grouping factors.
@@ -92,54 +92,4 @@ random_effects <- function(bar, data) {
     if (!bar$independent && stats::runif(1) < 0.3) u[] <- u[, 1]
     rowSums(Z * sweep(u, 2L, sd, `*`)[as.integer(code), , drop = FALSE])
   }))
-}
-
-# lme4's objective, a function of theta in its own order of terms, and that order.
-lme4_objective <- function(formula, data, REML, weights = NULL) {
-  control <- lme4::lmerControl(check.scaleX = "ignore", check.rankX = "silent.drop.cols",
-                               check.nobs.vs.nRE = "ignore")
-  parsed <- do.call(lme4::lFormula, list(formula, data, REML = REML, weights = weights,
-                                         control = control))
-  devfun <- do.call(lme4::mkLmerDevfun, c(parsed, list(control = control)))
-  # a copy: lme4 writes into its vectors in place
-  list(devfun = devfun, columns = parsed$reTrms$cnms, start = parsed$reTrms$theta + 0)
-}
-
-# Which of our terms each of lme4's is, which has them by their numbers of levels; `columns`
-# are those of lme4's terms, by their groups.
-match_terms <- function(fit, columns) {
-  name <- function(group, columns) paste(group, paste(columns, collapse = ","), sep = "|")
-  mine <- vapply(fit$random, function(term) name(term$group, term$columns), "")
-  match(unlist(Map(name, names(columns), columns)), mine)
-}
-
-# Our theta in lme4's order of terms, and lme4's in ours.
-lme4_theta <- function(fit, columns) {
-  parts <- split_theta(fit$random, unname(fit$theta))
-  unlist(parts[match_terms(fit, columns)], use.names = FALSE)
-}
-
-our_theta <- function(fit, theta, columns) {
-  at <- match_terms(fit, columns)
-  unlist(split_theta(fit$random[at], theta)[order(at)], use.names = FALSE)
-}
-
-# The lowest value that lme4's optimisers find, with tolerances tighter than its own.
-lme4_optimum <- function(objective, optimizers = c("bobyqa", "Nelder_Mead", "nloptwrap")) {
-  settings <- list(
-    bobyqa = list(rhoend = 1e-9, maxfun = 20000),
-    Nelder_Mead = list(FtolAbs = 1e-10, FtolRel = 1e-15, XtolRel = 1e-10, maxfun = 10000),
-    nloptwrap = list(xtol_abs = 1e-10, ftol_abs = 1e-10, maxeval = 10000)
-  )
-  runs <- lapply(optimizers, function(optimizer) {
-    opt <- suppressMessages(suppressWarnings(try(lme4::optimizeLmer(
-      objective$devfun, optimizer = optimizer, restart_edge = TRUE,
-      control = settings[[optimizer]], start = objective$start + 0
-    ), silent = TRUE)))
-    if (inherits(opt, "try-error")) return(list(par = objective$start, fval = Inf))
-    list(par = opt$par + 0, fval = opt$fval)
-  })
-  values <- vapply(runs, `[[`, numeric(1), "fval")
-  list(criterion = min(values), theta = runs[[which.min(values)]]$par + 0,
-       values = stats::setNames(values, optimizers))
 }
