@@ -36,7 +36,8 @@ test_that("arguments in every harmless form give the same fit (test-lmer.R)", {
   dye <- lme4::Dyestuff
   plain <- lmmfit(Yield ~ 1 + (1 | Batch), dye)
   same <- list(
-    lmmfit(Yield ~ 1 + (1 | Batch), dye, REML = TRUE), lmmfit(Yield ~ 1 + (1 | Batch), dye, start = NULL),
+    lmmfit(Yield ~ 1 + (1 | Batch), dye, REML = TRUE),
+    lmmfit(Yield ~ 1 + (1 | Batch), dye, start = NULL),
     lmmfit(Yield ~ 1 + (1 | Batch), dye, subset = TRUE),
     lmmfit(Yield ~ 1 + (1 | Batch), dye, weights = rep(1, nrow(dye))),
     lmmfit(Yield ~ 1 + (1 | Batch), dye, na.action = "na.exclude"),
@@ -141,7 +142,7 @@ test_that("random effects of a small simulated sample (lmer-1.R)", {
 
 test_that("a factor nested in fixed effects, written in two ways (lmer-1.R)", {
   withr::local_seed(1)
-  dat <- data.frame(lagoon = factor(rep(1:4, each = 25)), habitat = factor(rep(1:20, each = 5)))
+  dat <- data.frame(lagoon = gl(4, 25), habitat = gl(20, 5))
   dat$y <- round(10 * stats::rnorm(100, 10 * as.numeric(dat$lagoon)))
   expect_error(lmmfit(y ~ habitat + (1 | habitat * lagoon), dat), class = "kinlmm_error")
   long <- lmmfit(y ~ 0 + lagoon + (1 | habitat:lagoon), dat)
