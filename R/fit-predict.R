@@ -222,7 +222,7 @@ draw_random <- function(object, kept) {
     if (!is.null(term$kernel)) draws[] <- draw_kernel(object$engine, draws)
     u <- t(factors[[label]] %*% draws)
     u[, kept[[label]]] <- 0
-    rowSums(term$Z * u[as.integer(term$factor), , drop = FALSE])
+    rowSums(term_design(term) * u[as.integer(term$factor), , drop = FALSE])
   }))
 }
 

@@ -4,12 +4,12 @@
 
 namespace kinlmm {
 
-Moments rotated_moments(const RotatedData& data, double tau) {
+RatioMoments rotated_moments(const RotatedData& data, double tau) {
   const Eigen::ArrayXd d = data.d.array();
   const Eigen::ArrayXd w = 1 / (tau * d + 1);
   const Eigen::ArrayXd w1 = -d * w.square();
   const Eigen::ArrayXd w2 = 2 * d.square() * w.cube();
-  Moments m;
+  RatioMoments m;
   m.logdet = (tau * d).log1p().sum();
   m.logdet1 = (d * w).sum();
   m.logdet2 = -(d * w).square().sum();
