@@ -54,12 +54,12 @@ random_bars <- function(groups, data, max_theta) {
   bars <- list()
   for (i in seq_along(groups)) {
     names <- strsplit(groups[[i]], "/")[[1]]
-    inner <- vapply(seq_along(names), function(k) {
-      paste(rev(names[seq_len(k)]), collapse = ":")
-    }, "")
     codes <- lapply(seq_along(names), function(k) {
       interaction(data[names[seq_len(k)]], drop = TRUE)
     })
+    # hardly more records than levels leave nothing to estimate
+    names <- names[vapply(codes, nlevels, 1L) <= 0.9 * nrow(data)]
+    codes <- codes[seq_along(names)]
     slopes <- sample(0:3, 1, prob = c(4, 3, 2, 2))
     most <- 0.6 * nrow(data) / max(vapply(codes, nlevels, 1L)) - 1
     bar <- sample(c("|", "||"), 1, prob = c(2, 1))
@@ -73,7 +73,7 @@ random_bars <- function(groups, data, max_theta) {
     if (slopes > 0 && stats::runif(1) < 0.15) columns[[1]] <- "0"
     if (identical(columns, "0")) columns <- "1"
     lhs <- paste(columns, collapse = " + ")
-    bars[[i]] <- list(text = paste0("(", lhs, " ", bar, " ", groups[[i]], ")"),
+    bars[[i]] <- list(text = paste0("(", lhs, " ", bar, " ", paste(names, collapse = "/"), ")"),
                       codes = codes, columns = setdiff(columns, "0"),
                       independent = bar == "||")
   }
