@@ -58,24 +58,27 @@ without_intercept <- function(engine) {
 # and the variance given beta has H^-1 for P.
 
 #' @exportS3Method
-engine_modes.engine_rotated <- function(engine, theta, kernel) {
+engine_modes.engine_rotated <- function(engine, theta, random) {
+  kernel <- random[[1L]]$kernel
   at <- ratio_at(engine, theta)
   v <- engine$scale * drop(engine$U %*% (at$w * at$residual))
-  stats::setNames(theta^2 * drop(kernel[, engine$levels, drop = FALSE] %*% v),
-                  rownames(kernel))
+  mode <- matrix(theta^2 * drop(kernel[, engine$levels, drop = FALSE] %*% v),
+                 dimnames = list(rownames(kernel), random[[1L]]$columns))
+  stats::setNames(list(mode), names(random))
 }
 
 #' @exportS3Method
-engine_variances.engine_rotated <- function(engine, theta, sigma, kernel) {
+engine_variances.engine_rotated <- function(engine, theta, sigma, random) {
+  kernel <- random[[1L]]$kernel
   at <- ratio_at(engine, theta)
   tau <- theta^2
   loadings <- sweep(kernel[, engine$levels, drop = FALSE], 2L, engine$scale, "*") %*% engine$U
   through <- loadings %*% (at$w * at$X)
   conditional <- tau * (diag(kernel) - tau * drop(loadings^2 %*% at$w))
   prediction <- conditional + tau^2 * rowSums((through %*% at$Q) * through)
-  lapply(list(conditional = conditional, prediction = prediction), function(variance) {
-    stats::setNames(sigma^2 * variance, rownames(kernel))
-  })
+  variances <- lapply(list(conditional = conditional, prediction = prediction),
+                      function(variance) array(sigma^2 * variance, c(1L, 1L, length(variance))))
+  stats::setNames(list(variances), names(random))
 }
 
 # What gwas() needs of the fit: see core/scan.h. Its ML ratio is that of the centred

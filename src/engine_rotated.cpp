@@ -36,9 +36,13 @@ Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool cen
   return glue::guarded([&] {
     const RotatedData rotated = as_rotated(data, centred);
     Rcpp::List out = wrap_point(rotated_criterion(rotated, reml, tau));
-    const Moments moments = rotated_moments(rotated, tau);
+    const RatioMoments moments = rotated_moments(rotated, tau);
     out["logdet"] = moments.logdet;
+    out["logdet1"] = moments.logdet1;
+    out["logdet2"] = moments.logdet2;
     out["S"] = glue::wrap_matrix(moments.S);
+    out["S1"] = glue::wrap_matrix(moments.S1);
+    out["S2"] = glue::wrap_matrix(moments.S2);
     return out;
   });
 }

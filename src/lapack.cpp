@@ -66,5 +66,54 @@ void eigen_symmetric(MatrixRef A, Vector& d) {
   if (info != 0) throw Error("eigen_failed", {{"info", info}});
 }
 
+void symm(const ConstMatrixRef& A, const ConstMatrixRef& B, MatrixRef C) {
+  const int rows = as_int(C.rows()), cols = as_int(C.cols());
+  const int lda = as_int(A.outerStride()), ldb = as_int(B.outerStride());
+  const int ldc = as_int(C.outerStride());
+  const double one = 1;
+  if (rows == 0 || cols == 0) return;
+  F77_CALL(dsymm)
+  ("L", "L", &rows, &cols, &one, A.data(), &lda, B.data(), &ldb, &one, C.data(),
+   &ldc FCONE FCONE);
+}
+
+bool cholesky(MatrixRef A) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  int info = 0;
+  if (n == 0) return true;
+  F77_CALL(dpotrf)
+  ("L", &n, A.data(), &lda, &info FCONE);
+  return info == 0;
+}
+
+void cholesky_inverse(MatrixRef L) {
+  const int n = as_int(L.rows()), lda = as_int(L.outerStride());
+  int info = 0;
+  if (n == 0) return;
+  F77_CALL(dpotri)
+  ("L", &n, L.data(), &lda, &info FCONE);
+  if (info != 0) throw Error("inverse_failed", {{"info", info}});
+}
+
+void solve_lower(bool transpose, const ConstMatrixRef& L, MatrixRef B) {
+  const int rows = as_int(B.rows()), cols = as_int(B.cols());
+  const int lda = as_int(L.outerStride()), ldb = as_int(B.outerStride());
+  const double one = 1;
+  if (rows == 0 || cols == 0) return;
+  F77_CALL(dtrsm)
+  ("L", "L", transpose ? "T" : "N", "N", &rows, &cols, &one, L.data(), &lda, B.data(),
+   &ldb FCONE FCONE FCONE FCONE);
+}
+
+void congruence(const ConstMatrixRef& L, MatrixRef A) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  const int ldb = as_int(L.outerStride()), type = 1;
+  int info = 0;
+  if (n == 0) return;
+  F77_CALL(dsygst)
+  (&type, "L", &n, A.data(), &lda, L.data(), &ldb, &info FCONE);
+  if (info != 0) throw Error("congruence_failed", {{"info", info}});
+}
+
 }  // namespace lapack
 }  // namespace kinlmm

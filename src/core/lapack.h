@@ -20,5 +20,21 @@ void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C);
 // Throws Error("eigen_failed").
 void eigen_symmetric(MatrixRef A, Vector& d);
 
+// C = A * B + C with the symmetric A (lower triangle read).
+void symm(const ConstMatrixRef& A, const ConstMatrixRef& B, MatrixRef C);
+
+// The Cholesky factor L of the symmetric A in its lower triangle; false if A is not
+// positive definite.
+bool cholesky(MatrixRef A);
+
+// The lower triangle of A^-1 from the factor L of A, in its place.
+void cholesky_inverse(MatrixRef L);
+
+// B = L^-1 B, or L^-T B.
+void solve_lower(bool transpose, const ConstMatrixRef& L, MatrixRef B);
+
+// The lower triangle of L^-1 A L^-T for the symmetric A (lower triangle read).
+void congruence(const ConstMatrixRef& L, MatrixRef A);
+
 }  // namespace lapack
 }  // namespace kinlmm

@@ -4,14 +4,14 @@
 
 namespace kinlmm {
 
-Moments rotated_moments(const RotatedData& data, double tau) {
+RatioMoments rotated_moments(const RotatedData& data, double tau) {
   const Eigen::ArrayXd d = data.d.array();
   const Eigen::ArrayXd w = 1 / (tau * d + 1);
   const Eigen::ArrayXd w1 = -d * w.square();
   const Eigen::ArrayXd w2 = 2 * d.square() * w.cube();
   const Eigen::ArrayXd count = data.count.size() > 0 ? Eigen::ArrayXd(data.count.array())
                                                      : Eigen::ArrayXd::Ones(d.size());
-  Moments m;
+  RatioMoments m;
   m.logdet = (count * (tau * d).log1p()).sum();
   m.logdet1 = (count * d * w).sum();
   m.logdet2 = -(count * (d * w).square()).sum();

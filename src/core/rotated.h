@@ -29,7 +29,7 @@ struct RotatedData {
   Vector intercept;
 };
 
-Moments rotated_moments(const RotatedData& data, double tau);
+RatioMoments rotated_moments(const RotatedData& data, double tau);
 
 // The criterion at tau and its derivatives in tau.
 Point rotated_criterion(const RotatedData& data, bool reml, double tau);

@@ -14,6 +14,16 @@ void dsyrk_(const char*, const char*, const int*, const int*, const double*,
             std::size_t);
 void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*,
              const int*, int*, const int*, int*, std::size_t, std::size_t);
+void dsymm_(const char*, const char*, const int*, const int*, const double*,
+            const double*, const int*, const double*, const int*, const double*, double*,
+            const int*, std::size_t, std::size_t);
+void dpotrf_(const char*, const int*, double*, const int*, int*, std::size_t);
+void dpotri_(const char*, const int*, double*, const int*, int*, std::size_t);
+void dtrsm_(const char*, const char*, const char*, const char*, const int*, const int*,
+            const double*, const double*, const int*, double*, const int*, std::size_t,
+            std::size_t, std::size_t, std::size_t);
+void dsygst_(const int*, const char*, const int*, double*, const int*, const double*,
+             const int*, int*, std::size_t);
 }
 
 namespace kinlmm {
@@ -58,6 +68,50 @@ void eigen_symmetric(MatrixRef A, Vector& d) {
   dsyevd_("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(),
           &liwork, &info, 1, 1);
   if (info != 0) throw Error("eigen_failed", {{"info", info}});
+}
+
+void symm(const ConstMatrixRef& A, const ConstMatrixRef& B, MatrixRef C) {
+  const int rows = as_int(C.rows()), cols = as_int(C.cols());
+  const int lda = as_int(A.outerStride()), ldb = as_int(B.outerStride());
+  const int ldc = as_int(C.outerStride());
+  const double one = 1;
+  if (rows == 0 || cols == 0) return;
+  dsymm_("L", "L", &rows, &cols, &one, A.data(), &lda, B.data(), &ldb, &one, C.data(),
+         &ldc, 1, 1);
+}
+
+bool cholesky(MatrixRef A) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  int info = 0;
+  if (n == 0) return true;
+  dpotrf_("L", &n, A.data(), &lda, &info, 1);
+  return info == 0;
+}
+
+void cholesky_inverse(MatrixRef L) {
+  const int n = as_int(L.rows()), lda = as_int(L.outerStride());
+  int info = 0;
+  if (n == 0) return;
+  dpotri_("L", &n, L.data(), &lda, &info, 1);
+  if (info != 0) throw Error("inverse_failed", {{"info", info}});
+}
+
+void solve_lower(bool transpose, const ConstMatrixRef& L, MatrixRef B) {
+  const int rows = as_int(B.rows()), cols = as_int(B.cols());
+  const int lda = as_int(L.outerStride()), ldb = as_int(B.outerStride());
+  const double one = 1;
+  if (rows == 0 || cols == 0) return;
+  dtrsm_("L", "L", transpose ? "T" : "N", "N", &rows, &cols, &one, L.data(), &lda,
+         B.data(), &ldb, 1, 1, 1, 1);
+}
+
+void congruence(const ConstMatrixRef& L, MatrixRef A) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  const int ldb = as_int(L.outerStride()), type = 1;
+  int info = 0;
+  if (n == 0) return;
+  dsygst_(&type, "L", &n, A.data(), &lda, L.data(), &ldb, &info, 1);
+  if (info != 0) throw Error("congruence_failed", {{"info", info}});
 }
 
 }  // namespace lapack
