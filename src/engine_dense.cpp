@@ -26,7 +26,8 @@ DenseData as_dense(const Rcpp::List& x) {
 // [[Rcpp::export]]
 Rcpp::List cpp_dense_moments(Rcpp::List data, Rcpp::NumericVector psi, int order) {
   return glue::guarded([&] {
-    return glue::wrap_moments(dense_moments(as_dense(data), map(psi), glue::as_order(order)));
+    return glue::wrap_moments(
+        dense_moments(as_dense(data), map(psi), glue::as_order(order)));
   });
 }
 
@@ -46,7 +47,8 @@ Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml
       return dense_moments(dense, covariance.psi(theta), order);
     };
     const Index n = static_cast<Index>(Rcpp::as<double>(data["n"]));
-    const Optimum fit = optimise(moments, n, covariance, settings, glue::columns_of(starts));
+    const Optimum fit =
+        optimise(moments, n, covariance, settings, glue::columns_of(starts));
     return glue::wrap_optimum(fit);
   });
 }
