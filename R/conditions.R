@@ -620,14 +620,6 @@ abort_random_columns <- function(group, columns, what, call) {
   ), "random_columns", group = group, columns = columns, call = call)
 }
 
-abort_unsupported <- function(what, groups, call) {
-  abort_kinlmm(c(
-    "This version of kinlmm does not fit {what}.",
-    "x" = "The random terms are on {some_of(groups)}.",
-    "i" = "It fits one grouping factor with i.i.d. effects, or one {.code kin(1 | id, K)}."
-  ), "unsupported", groups = groups, call = call)
-}
-
 # Fit ----
 
 warn_convergence <- function(gradient, iterations) {

@@ -1,31 +1,30 @@
 # Random terms of any structure, at least one of them with a kernel: C++ on dense matrices
 # of the order of what the random effects span (core/dense.h).
 #
-# Term t has the columns Z_t, here in units of their own: with Z_t = B_t A_t, A_t lower
-# triangular, the effects of B_t have the factor A_t T_t. The columns of B_t are orthogonal,
-# so that a covariate far from zero does no harm, and a component of 1 is a variance like
-# that of the residuals. A loading L_t is B_t in the basis of the engine, m x q for each
-# column: either `R`, a list of such matrices, or, where every row has but one level,
-# `level` (m) and `z` (m x k).
+# As in engine_blocked() the columns of a term are made orthogonal, Z = Z* R with R in
+# `bases`; they also get units in which a component of 1 is a variance like that of the
+# residuals. A loading is Z* in the basis of the engine, m x q for each column: either `R`,
+# a list of such matrices, or, where every row has but one level, `level` (m) and `z` (m x
+# k).
 
 engine_dense <- function(work, terms, call) {
   check_independent(terms, call)
   kernels <- lapply(terms, level_kernel, call = call)
   space <- random_space(work, terms)
-  loadings <- space$loadings
-  V <- Map(term_covariances, loadings, kernels)
+  V <- Map(term_covariances, space$loadings, kernels)
   inner <- space$Xy[, seq_len(work$p), drop = FALSE]
   units <- Map(function(V, term) {
     column_units(V, inner, work$n - work$p, term$group, call)
   }, V, terms)
   V <- unlist(Map(rescale_covariances, V, units), recursive = FALSE)
-  loadings <- Map(rescale_loading, loadings, units)
   data <- list(V = V, Xy = space$Xy, within = space$within, n = work$n)
+  sizes <- unname(lengths(units))
   groups <- vapply(terms, `[[`, character(1), "group")
-  new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work,
-             factors = Map(function(A, unit) unit * A, space$factors, units),
-             loadings = loadings, levels = lapply(terms, function(term) levels(term$factor)),
-             start = moment_start(data, lengths(units), groups, call))
+  new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work, sizes = sizes,
+             bases = Map(function(R, unit) unit * R, space$bases, units),
+             loadings = Map(rescale_loading, space$loadings, units),
+             levels = lapply(terms, function(term) levels(term$factor)),
+             start = moment_start(data, sizes, groups, call))
 }
 
 dense_reason <- function(terms, m) {
@@ -85,10 +84,11 @@ norm_estimate <- function(K) {
 # where these are fewer; `within` is the cross-product of [Q r] beside the basis.
 random_space <- function(work, terms) {
   groups <- vapply(terms, `[[`, character(1), "group")
-  columns <- lapply(terms, function(term) lower_columns(term_design(term) * work$root))
+  bases <- lapply(terms, term_basis, root = work$root)
+  columns <- Map(function(term, R) basis_design(term, work$root, R), terms, bases)
   Xy <- cbind(work$Q, work$r)
   joint <- lapply(unique(groups), function(group) {
-    orthonormal_columns(do.call(cbind, lapply(columns[groups == group], `[[`, "B")))
+    orthonormal_columns(do.call(cbind, columns[groups == group]))
   })
   levels <- lapply(terms[match(unique(groups), groups)], `[[`, "factor")
   wide <- sum(vapply(joint, ncol, 0L) * vapply(levels, nlevels, 0L))
@@ -96,27 +96,14 @@ random_space <- function(work, terms) {
     space <- reduced_space(joint, levels, Xy)
     Map(function(columns, group) {
       recombine_loading(space$loadings[[match(group, unique(groups))]],
-                        crossprod(joint[[match(group, unique(groups))]], columns$B))
+                        crossprod(joint[[match(group, unique(groups))]], columns))
     }, columns, groups)
   } else {
     space <- list(Xy = Xy, within = matrix(0, ncol(Xy), ncol(Xy)))
-    Map(function(columns, term) list(level = as.integer(term$factor), z = columns$B),
+    Map(function(columns, term) list(level = as.integer(term$factor), z = columns),
         columns, terms)
   }
-  list(Xy = space$Xy, within = space$within, loadings = loading,
-       factors = lapply(columns, `[[`, "A"))
-}
-
-# Z = B A, A lower triangular with a positive diagonal, B'B = n I.
-lower_columns <- function(Z) {
-  k <- ncol(Z)
-  decomposition <- qr(Z[, k:1, drop = FALSE], tol = 0)
-  back <- order(decomposition$pivot)
-  flip <- k:1
-  A <- qr.R(decomposition)[, back, drop = FALSE][flip, flip, drop = FALSE]
-  sign <- replace(sign(diag(A)), diag(A) == 0, 1)
-  B <- qr.Q(decomposition)[, flip, drop = FALSE]
-  list(B = sweep(B, 2L, sign * sqrt(nrow(Z)), "*"), A = sign * A / sqrt(nrow(Z)))
+  list(Xy = space$Xy, within = space$within, loadings = loading, bases = bases)
 }
 
 orthonormal_columns <- function(B) {
@@ -277,13 +264,13 @@ moment_start <- function(data, sizes, groups, call) {
   moments <- c(vapply(data$V, function(V) sum(r * (V %*% r)), numeric(1)), total)
   estimate <- solve(information, moments, tol = 0)
   floor <- 0.05 * total / (data$n - p)
-  start <- split_components(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
-                            sizes)
-  lapply(start, function(psi) {
-    spectrum <- eigen(unpack_lower(psi, TRUE), symmetric = TRUE)
+  start <- split_packed(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
+                        sizes)
+  unlist(lapply(seq_along(sizes), function(t) {
+    spectrum <- eigen(unpack_symmetric(start[[t]], sizes[[t]]), symmetric = TRUE)
     d <- pmin(pmax(spectrum$values, 0.05), 100)
-    t(chol(tcrossprod(sweep(spectrum$vectors, 2L, sqrt(d), "*"))))
-  })
+    pack_lower(t(chol(tcrossprod(sweep(spectrum$vectors, 2L, sqrt(d), "*")))))
+  }))
 }
 
 check_information <- function(information, groups, call) {
@@ -294,17 +281,9 @@ check_information <- function(information, groups, call) {
   abort_unidentified(unique(groups[share > 0.1 * max(share)]), call)
 }
 
-split_components <- function(x, sizes) {
-  counts <- sizes * (sizes + 1L) / 2L
-  Map(function(end, count) x[seq(end - count + 1L, end)], cumsum(counts), counts)
-}
-
-# A square matrix from its lower triangle.
-unpack_lower <- function(x, symmetric = FALSE) {
-  k <- 0.5 * (sqrt(8 * length(x) + 1) - 1)
-  out <- matrix(0, k, k)
-  out[lower.tri(out, diag = TRUE)] <- x
-  if (symmetric) out[upper.tri(out)] <- t(out)[upper.tri(out)]
+unpack_symmetric <- function(packed, k) {
+  out <- unpack_lower(packed, k)
+  out[upper.tri(out)] <- t(out)[upper.tri(out)]
   out
 }
 
@@ -312,77 +291,28 @@ pack_lower <- function(x) x[lower.tri(x, diag = TRUE)]
 
 # The contract ----
 
-# The factor of each term in the units of the loadings: what it is of theta is linear.
-dense_factors <- function(engine, theta) {
-  sizes <- lengths(lapply(engine$factors, diag))
-  Map(function(A, mine) A %*% unpack_lower(mine), engine$factors,
-      split_components(theta, sizes))
-}
-
-dense_psi <- function(engine, theta) {
-  unlist(lapply(dense_factors(engine, theta), function(T) pack_lower(tcrossprod(T))))
-}
-
-# The matrices of both linear maps, from user units to those of the loadings: of theta,
-# A T, and of the components, A Psi A'.
-unit_maps <- function(engine) {
-  one <- function(A, psi) {
-    at <- lower_pairs(ncol(A))
-    vapply(seq_along(at$row), function(c) {
-      E <- matrix(0, ncol(A), ncol(A))
-      E[at$row[[c]], at$col[[c]]] <- 1
-      if (psi) E[at$col[[c]], at$row[[c]]] <- 1
-      pack_lower(if (psi) A %*% E %*% t(A) else A %*% E)
-    }, numeric(length(at$row)))
-  }
-  list(theta = block_diagonal(lapply(engine$factors, one, psi = FALSE)),
-       psi = block_diagonal(lapply(engine$factors, one, psi = TRUE)))
-}
-
-block_diagonal <- function(blocks) {
-  sizes <- vapply(blocks, function(block) NCOL(block), integer(1))
-  out <- matrix(0, sum(sizes), sum(sizes))
-  for (b in seq_along(blocks)) {
-    at <- sum(sizes[seq_len(b - 1L)]) + seq_len(sizes[[b]])
-    out[at, at] <- blocks[[b]]
-  }
-  out
-}
-
 #' @exportS3Method
 n_theta.engine_dense <- function(engine) length(engine$data$V)
 
 #' @exportS3Method
 engine_moments.engine_dense <- function(engine, theta, order = 0L) {
-  psi <- dense_psi(engine, theta)
-  at <- check_core(cpp_dense_moments(engine$data, psi, as.integer(order)))
-  out <- at[c("logdet", "S")]
-  if (order == 0L) return(out)
-  J <- unit_maps(engine)$psi
-  size <- ncol(out$S)
-  out$trace <- drop(crossprod(J, at$trace))
-  out$W <- array(array(unlist(at$W), c(size^2, ncol(J))) %*% J, c(size, size, ncol(J)))
-  if (order == 1L) return(out)
-  out$traces <- crossprod(J, at$traces %*% J)
-  # the components of WW as C++ has them: the second varies fastest
-  WW <- array(unlist(at$WW), c(size^2, ncol(J)^2)) %*% kronecker(J, J)
-  out$WW <- aperm(array(WW, c(size, size, ncol(J), ncol(J))), c(1L, 2L, 4L, 3L))
-  out
+  at <- check_core(cpp_dense_moments(engine$data, engine$sizes, basis_theta(engine, theta),
+                                     order))
+  change_moments(at, basis_jacobian(engine))
 }
 
 # The exact Hessian costs c times the gradient, and saves half of the steps.
 #' @exportS3Method
 engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
-  map <- unit_maps(engine)$theta
-  starts <- matrix(unlist(lapply(engine$start, pack_lower)))
-  if (!is.null(start)) starts <- cbind(map %*% start, starts)
-  sizes <- lengths(lapply(engine$factors, diag))
+  starts <- matrix(engine$start)
+  if (!is.null(start)) starts <- cbind(basis_theta(engine, start), starts)
   exact <- nrow(engine$data$Xy) <= 300L
-  fit <- check_core(cpp_dense_optimise(engine$data, sizes, REML, control$tolerance,
+  fit <- check_core(cpp_dense_optimise(engine$data, engine$sizes, REML, control$tolerance,
                                        control$max_iterations, exact, starts))
-  list(theta = solve(map, fit$theta, tol = 0), converged = fit$converged,
-       singular = fit$singular, gradient = drop(crossprod(map, fit$gradient)),
-       hessian = if (exact) crossprod(map, fit$hessian %*% map), iterations = fit$iterations,
+  theta <- column_theta(engine, fit$theta)
+  slopes <- drop(crossprod(basis_jacobian(engine), fit$psi_gradient))
+  list(theta = theta, converged = fit$converged, singular = fit$singular,
+       gradient = theta_gradient(engine, theta, slopes), iterations = fit$iterations,
        evaluations = fit$evaluations, starts = fit$starts,
        bound = if (fit$singular) "zero" else "none")
 }
@@ -394,10 +324,15 @@ engine_recombine.engine_dense <- function(engine, M) {
   engine
 }
 
+# The factors T* of the terms in the units of the loadings.
+basis_factors <- function(engine, theta) {
+  Map(unpack_lower, split_packed(basis_theta(engine, theta), engine$sizes), engine$sizes)
+}
+
 # The upper factor of H, L^-1[Q r], and Q = (X'H^-1 X)^-1 with the coefficient of r on Q.
 dense_at <- function(engine, theta) {
   data <- engine$data
-  psi <- dense_psi(engine, theta)
+  psi <- unlist(lapply(basis_factors(engine, theta), function(T) pack_lower(tcrossprod(T))))
   H <- diag(nrow(data$Xy))
   for (c in which(psi != 0)) H <- H + psi[[c]] * data$V[[c]]
   root <- chol(H)
@@ -417,7 +352,7 @@ level_covariances <- function(engine, t, term, T) {
   q <- length(ids)
   K <- if (!is.null(term$kernel)) unname(term$kernel[, ids, drop = FALSE])
   plain <- lapply(seq_len(ncol(T)), function(a) spread(K, engine$loadings[[t]], a, q))
-  back <- forwardsolve(engine$factors[[t]], diag(ncol(T)))
+  back <- solve(engine$bases[[t]], tol = 0)
   C <- back %*% tcrossprod(T)
   list(data = lapply(seq_len(ncol(T)), function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
        psi = C %*% t(back), scale = if (is.null(K)) rep(1, q) else unname(diag(term$kernel)),
@@ -428,7 +363,7 @@ level_covariances <- function(engine, t, term, T) {
 engine_modes.engine_dense <- function(engine, theta, random) {
   at <- dense_at(engine, theta)
   Py <- backsolve(at$root, at$residual)
-  factors <- dense_factors(engine, theta)
+  factors <- basis_factors(engine, theta)
   modes <- lapply(seq_along(random), function(t) {
     own <- level_covariances(engine, t, random[[t]], factors[[t]])
     modes <- vapply(own$data, function(C) drop(C %*% Py), numeric(length(own$names)))
@@ -440,7 +375,7 @@ engine_modes.engine_dense <- function(engine, theta, random) {
 #' @exportS3Method
 engine_variances.engine_dense <- function(engine, theta, sigma, random) {
   at <- dense_at(engine, theta)
-  factors <- dense_factors(engine, theta)
+  factors <- basis_factors(engine, theta)
   lapply(random_blocks(random), function(labels) {
     own <- lapply(match(labels, names(random)), function(t) {
       level_covariances(engine, t, random[[t]], factors[[t]])

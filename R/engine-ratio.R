@@ -2,9 +2,14 @@
 # kernel. Both are diagonal in their basis (core/rotated.h).
 
 #' @exportS3Method
-engine_moments.engine_ratio <- function(engine, theta) {
-  at <- cpp_rotated_evaluate(engine$data, theta^2, FALSE, isTRUE(engine$contrasts))
-  check_core(at)[c("logdet", "S")]
+engine_moments.engine_ratio <- function(engine, theta, order = 0L) {
+  at <- check_core(cpp_rotated_evaluate(engine$data, theta^2, FALSE,
+                                        isTRUE(engine$contrasts)))
+  if (order == 0L) return(at[c("logdet", "S")])
+  width <- ncol(at$S)
+  # derivatives in tau, the only component
+  list(logdet = at$logdet, S = at$S, trace = at$logdet1, W = array(-at$S1, c(width, width, 1)),
+       traces = matrix(-at$logdet2), WW = array(at$S2 / 2, c(width, width, 1, 1)))
 }
 
 #' @exportS3Method

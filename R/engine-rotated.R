@@ -99,16 +99,19 @@ without_intercept <- function(engine) {
 # and the variance given beta has H^-1 for P.
 
 #' @exportS3Method
-engine_modes.engine_rotated <- function(engine, theta, kernel) {
+engine_modes.engine_rotated <- function(engine, theta, random) {
+  kernel <- random[[1L]]$kernel
   at <- ratio_at(engine, theta)
   through <- cpp_rotated_solve(engine$data, theta^2, matrix(at$residual))
   v <- engine$scale * drop(from_basis(engine$basis, through))
-  stats::setNames(theta^2 * drop(kernel[, engine$levels, drop = FALSE] %*% v),
-                  rownames(kernel))
+  mode <- matrix(theta^2 * drop(kernel[, engine$levels, drop = FALSE] %*% v),
+                 dimnames = list(rownames(kernel), random[[1L]]$columns))
+  stats::setNames(list(mode), names(random))
 }
 
 #' @exportS3Method
-engine_variances.engine_rotated <- function(engine, theta, sigma, kernel) {
+engine_variances.engine_rotated <- function(engine, theta, sigma, random) {
+  kernel <- random[[1L]]$kernel
   at <- ratio_at(engine, theta)
   tau <- theta^2
   loadings <- to_basis(engine$basis, engine$scale * t(kernel[, engine$levels, drop = FALSE]))
@@ -116,9 +119,9 @@ engine_variances.engine_rotated <- function(engine, theta, sigma, kernel) {
   explained <- colSums(loadings * cpp_rotated_solve(engine$data, tau, loadings))
   conditional <- tau * (diag(kernel) - tau * explained)
   prediction <- conditional + tau^2 * rowSums((through %*% at$Q) * through)
-  lapply(list(conditional = conditional, prediction = prediction), function(variance) {
-    stats::setNames(sigma^2 * variance, rownames(kernel))
-  })
+  variances <- lapply(list(conditional = conditional, prediction = prediction),
+                      function(variance) array(sigma^2 * variance, c(1L, 1L, length(variance))))
+  stats::setNames(list(variances), names(random))
 }
 
 # What gwas() needs of the fit: see core/scan.h. Its ML ratio is that of the centred

@@ -2,7 +2,7 @@
 # C++ of the rotated engine serves (core/rotated.h), without a decomposition.
 
 engine_scalar <- function(work, term) {
-  z <- drop(term$Z) * work$root
+  z <- drop(term_design(term)) * work$root
   level <- as.integer(term$factor)
   d <- as.vector(rowsum(z^2, level))
   Xy <- cbind(work$Q, work$r)
@@ -17,18 +17,20 @@ engine_scalar <- function(work, term) {
 }
 
 #' @exportS3Method
-engine_modes.engine_scalar <- function(engine, theta, kernel) {
+engine_modes.engine_scalar <- function(engine, theta, random) {
   at <- ratio_at(engine, theta)
-  matrix(theta^2 * sqrt(engine$data$d) * at$w * at$residual, 1L)
+  mode <- matrix(theta^2 * sqrt(engine$data$d) * at$w * at$residual,
+                 dimnames = list(engine$levels, random[[1L]]$columns))
+  stats::setNames(list(mode), names(random))
 }
 
 #' @exportS3Method
-engine_variances.engine_scalar <- function(engine, theta, sigma, kernel) {
+engine_variances.engine_scalar <- function(engine, theta, sigma, random) {
   at <- ratio_at(engine, theta)
   conditional <- theta^2 * at$w
   through <- theta^2 * sqrt(engine$data$d) * at$w * at$X
   prediction <- conditional + rowSums((through %*% at$Q) * through)
-  lapply(list(conditional = conditional, prediction = prediction), function(variance) {
-    array(sigma^2 * variance, c(1L, 1L, length(variance)))
-  })
+  variances <- lapply(list(conditional = conditional, prediction = prediction),
+                      function(variance) array(sigma^2 * variance, c(1L, 1L, length(variance))))
+  stats::setNames(list(variances), names(random))
 }

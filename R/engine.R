@@ -5,41 +5,47 @@
 #                  with: R, pivot, beta, names of the columns, logweights (the sum of the
 #                  logarithms of the weights), n, p, and the intercept in the basis Q
 # and answers
-#   engine_moments(engine, theta)           list(logdet, S), see below
+#   engine_moments(engine, theta, order)    list(logdet, S), see below; for an order of 1
+#     and more also `trace` and `W`, of 2 also `traces` and `WW`
 #   engine_optimise(engine, REML, control)  the convergence record, with theta
-#   engine_modes(engine, theta, kernel)     the random effects: k x levels, or, with a
-#                                           kernel, named by all its ids
-#   engine_variances(engine, theta, sigma, kernel)  their variances: a list of
-#     `conditional`, given beta, and `prediction`, of the prediction error; k x k x levels
-#     or named by id. Not kept in the fit: with a kernel they cost as much as it did.
+#   engine_modes(engine, theta, random)     the random effects, by the labels of the terms:
+#     levels x k, with a kernel all its ids
+#   engine_variances(engine, theta, sigma, random)  their variances by block (see
+#     random_blocks()): `conditional`, given beta, and `prediction`, of the prediction
+#     error; k x k x levels. Not kept in the fit: they may cost as much as it did.
 #   engine_recombine(engine, M)             the engine of [Q r] M, M (p+1) x any
-# S is [Q r]'H^-1[Q r], logdet is log|H|, and Var(y) = sigma2 W^-1/2 H W^-1/2.
+# Var(y) = sigma2 W^-1/2 H W^-1/2, logdet is log|H|, and S is [Q r]'H^-1[Q r]. H is linear
+# in the components psi of the covariances of the effects: the elements on and below the
+# diagonal of each Psi, in the order of theta. With G_c = dH/dpsi_c
+#   trace   tr(H^-1 G_c)                          W   [Q r]'H^-1 G_c H^-1[Q r]
+#   traces  tr(H^-1 G_c H^-1 G_d)                 WW  [Q r]'H^-1 G_c H^-1 G_d H^-1[Q r]
+# where W is an array (p+1) x (p+1) x c and WW one of (p+1) x (p+1) x c x d.
 
-engine_moments <- function(engine, theta) UseMethod("engine_moments")
+engine_moments <- function(engine, theta, order = 0L) UseMethod("engine_moments")
 engine_optimise <- function(engine, REML, control, start = NULL) {
   UseMethod("engine_optimise")
 }
-engine_modes <- function(engine, theta, kernel) UseMethod("engine_modes")
-engine_variances <- function(engine, theta, sigma, kernel) UseMethod("engine_variances")
+engine_modes <- function(engine, theta, random) UseMethod("engine_modes")
+engine_variances <- function(engine, theta, sigma, random) UseMethod("engine_variances")
 
 engine_recombine <- function(engine, M) UseMethod("engine_recombine")
 
 # From the structure of the terms to the engine.
-choose_engine <- function(frame, fixed, terms, call = rlang::caller_env()) {
-  groups <- unique(vapply(terms, `[[`, character(1), "group"))
-  if (length(groups) > 1L) abort_unsupported("several grouping factors", groups, call)
-  kernels <- !vapply(terms, function(term) is.null(term$kernel), logical(1))
+choose_engine <- function(frame, fixed, random, call = rlang::caller_env()) {
   work <- engine_work(frame, fixed, call)
+  kernels <- !vapply(random, function(term) is.null(term$kernel), logical(1))
+  one <- length(random) == 1L
+  group <- random[[1L]]$group
   if (!any(kernels)) {
-    if (length(terms) == 1L && ncol(terms[[1L]]$Z) == 1L) {
-      return(check_identified(engine_scalar(work, terms[[1L]]), groups, call))
+    if (one && length(random[[1L]]$columns) == 1L) {
+      return(check_identified(engine_scalar(work, random[[1L]]), group, call))
     }
-    return(engine_blocked(work, terms, call))
+    return(engine_blocked(work, random, call))
   }
-  if (length(terms) > 1L || !identical(terms[[1L]]$columns, "(Intercept)")) {
-    abort_unsupported("a kernel term beside others, or with slopes", groups, call)
+  if (one && identical(random[[1L]]$columns, "(Intercept)")) {
+    return(check_identified(engine_rotated(work, random[[1L]], call), group, call))
   }
-  check_identified(engine_rotated(work, terms[[1L]], call), groups, call)
+  engine_dense(work, random, call)
 }
 
 # Weighted, orthonormal and centred on the least-squares fit, so that nothing later

@@ -26,25 +26,33 @@ blup <- function(object, ...) UseMethod("blup")
 #' @export
 blup.lmmfit <- function(object, ...) {
   factors <- term_factors(object$random, object$theta * object$sigma)
-  pev <- fit_variances(object)$prediction
+  variances <- fit_variances(object)
+  blocks <- fit_blocks(object)
   rows <- lapply(names(object$random), function(label) {
-    term <- object$random[[label]]
-    modes <- term_modes(object, label)
-    prior <- diag(tcrossprod(factors[[label]]))
-    ids <- rownames(modes)
-    scale <- if (is.null(term$kernel)) rep(1, length(ids)) else diag(term$kernel)
-    records <- table(term$factor)[ids]
-    records[is.na(records)] <- 0L
-    do.call(rbind, Map(function(a, row) {
-      variance <- if (is.null(term$kernel)) pev[row, row, ] else pev
-      data.frame(group = term$group, id = ids, term = term$columns[[a]],
-                 value = unname(modes[, a]), pev = unname(variance),
-                 reliability = ratio_or_na(variance, prior[[a]] * scale),
-                 records = as.integer(records))
-    }, seq_along(term$columns), term_rows(object, label)))
+    block <- Find(function(block) label %in% blocks[[block]], names(blocks))
+    before <- blocks[[block]][seq_len(match(label, blocks[[block]]) - 1L)]
+    first <- sum(lengths(lapply(object$random[before], `[[`, "columns")))
+    blup_term(object, label, variances[[block]]$prediction, first,
+              diag(tcrossprod(factors[[label]])))
   })
-  out <- do.call(rbind, rows)
-  structure(out, class = c("blup", "data.frame"))
+  structure(do.call(rbind, rows), class = c("blup", "data.frame"))
+}
+
+# Rows of one term; its columns come after the first `first` of pev, k x k x levels.
+blup_term <- function(object, label, pev, first, prior) {
+  term <- object$random[[label]]
+  modes <- term_modes(object, label)
+  ids <- rownames(modes)
+  scale <- if (is.null(term$kernel)) rep(1, length(ids)) else diag(term$kernel)
+  records <- table(term$factor)[ids]
+  records[is.na(records)] <- 0L
+  do.call(rbind, lapply(seq_along(term$columns), function(a) {
+    variance <- pev[first + a, first + a, ]
+    data.frame(group = term$group, id = ids, term = term$columns[[a]],
+               value = unname(modes[, a]), pev = unname(variance),
+               reliability = ratio_or_na(variance, prior[[a]] * scale),
+               records = as.integer(records))
+  }))
 }
 
 ratio_or_na <- function(pev, variance) {

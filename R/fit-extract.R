@@ -25,6 +25,9 @@ nlme::VarCorr
 #' @param condVar (`logical(1)`) add the conditional variances, given the data and the
 #'   estimated parameters, as the attribute `postVar` of each data frame: an array of
 #'   k x k x levels.
+#' @param drop (`logical(1)`) vectors instead of data frames of one column.
+#' @param whichel (`character`) names of the elements of `ranef()` to return; all by
+#'   default.
 #' @param REML (`logical(1)`) REML criterion or likelihood; by default that of the fit.
 #'   The likelihood of a REML fit is evaluated at its variance ratio.
 #' @param type for `residuals()`: `"response"` (y - fitted; `"working"` is the same) or
@@ -70,23 +73,40 @@ fixef.lmmfit <- function(object, ...) {
 
 #' @rdname lmmfit-methods
 #' @export
-ranef.lmmfit <- function(object, condVar = TRUE, ...) {
+ranef.lmmfit <- function(object, condVar = TRUE, drop = FALSE, whichel = NULL, ...) {
   rlang::check_dots_empty()
-  group <- object$random[[1L]]$group
-  levels <- levels(object$random[[1L]]$factor)
-  modes <- lapply(names(object$random), function(label) {
-    term_modes(object, label)[levels, , drop = FALSE]
+  check_flag(condVar)
+  check_flag(drop)
+  blocks <- fit_blocks(object)
+  wanted <- wanted_blocks(whichel, names(blocks), rlang::current_env())
+  variances <- if (condVar) fit_variances(object)
+  out <- lapply(stats::setNames(nm = wanted), function(block) {
+    levels <- levels(object$random[[block]]$factor)
+    modes <- lapply(blocks[[block]], function(label) {
+      term_modes(object, label)[levels, , drop = FALSE]
+    })
+    modes <- as.data.frame(do.call(cbind, modes), check.names = FALSE)
+    at <- match(levels, rownames(term_modes(object, block)))
+    variance <- variances[[block]]$conditional[, , at, drop = FALSE]
+    if (drop && ncol(modes) == 1L) {
+      modes <- stats::setNames(modes[[1L]], rownames(modes))
+      variance <- drop_dimensions(variance)
+    }
+    if (condVar) attr(modes, "postVar") <- variance
+    modes
   })
-  out <- as.data.frame(do.call(cbind, modes), check.names = FALSE)
-  if (check_flag(condVar)) attr(out, "postVar") <- group_variance(object, levels)
-  structure(stats::setNames(list(out), group), class = "ranef.lmmfit")
+  structure(out, class = "ranef.lmmfit")
 }
 
-# Conditional covariances of all effects of a level: k x k x levels.
-group_variance <- function(object, levels) {
-  variance <- fit_variances(object)$conditional
-  if (is.null(names(variance))) return(variance)
-  array(variance[levels], c(1L, 1L, length(levels)))
+drop_dimensions <- function(x) as.vector(x)
+
+wanted_blocks <- function(whichel, blocks, call) {
+  if (is.null(whichel)) return(blocks)
+  unknown <- setdiff(whichel, blocks)
+  if (!is.character(whichel) || length(unknown) > 0L) {
+    abort_argument("whichel", paste0("some of ", some_of(blocks)), describe(whichel), call)
+  }
+  blocks[blocks %in% whichel]
 }
 
 #' @rdname lmmfit-methods
@@ -95,7 +115,12 @@ as.data.frame.ranef.lmmfit <- function(x, row.names = NULL, optional = FALSE, ..
   rows <- lapply(names(x), function(group) {
     modes <- x[[group]]
     variance <- attr(modes, "postVar")
-    sd <- if (!is.null(variance)) {
+    if (!is.data.frame(modes)) {
+      variance <- array(variance, c(1L, 1L, length(modes)))
+      modes <- data.frame(`(Intercept)` = c(modes), row.names = names(modes),
+                          check.names = FALSE)
+    }
+    sd <- if (length(variance) > 0L) {
       unlist(lapply(seq_along(modes), function(i) sqrt(variance[i, i, ])))
     }
     out <- data.frame(
@@ -274,7 +299,7 @@ linear_predictor <- function(object, columns) {
   parts <- lapply(names(columns), function(label) {
     term <- object$random[[label]]
     modes <- term_modes(object, label)[levels(term$factor), , drop = FALSE]
-    effects <- term$Z * modes[as.integer(term$factor), , drop = FALSE]
+    effects <- term_design(term) * modes[as.integer(term$factor), , drop = FALSE]
     rowSums(effects[, columns[[label]], drop = FALSE])
   })
   out <- drop(object$fixed$X %*% object$coefficients) + object$offset + Reduce(`+`, parts)
@@ -311,19 +336,19 @@ model.matrix.lmmfit <- function(object, type = c("fixed", "random"), ...) {
   type <- check_choice(type, c("fixed", "random"))
   if (type == "fixed") return(object$fixed$X)
   widths <- vapply(object$random, function(term) {
-    as.numeric(nlevels(term$factor)) * ncol(term$Z)
+    as.numeric(nlevels(term$factor)) * length(term$columns)
   }, numeric(1))
   if (nobs(object) * sum(widths) > 1e8) {
     abort_dense(nobs(object), sum(widths), rlang::current_env())
   }
   blocks <- lapply(object$random, function(term) {
-    q <- nlevels(term$factor)
-    Z <- matrix(0, nrow(term$Z), q * ncol(term$Z))
-    for (a in seq_len(ncol(term$Z))) {
-      at <- (as.integer(term$factor) - 1L) * ncol(term$Z) + a
-      Z[cbind(seq_len(nrow(Z)), at)] <- term$Z[, a]
+    design <- term_design(term)
+    k <- ncol(design)
+    Z <- matrix(0, nrow(design), nlevels(term$factor) * k)
+    for (a in seq_len(k)) {
+      Z[cbind(seq_len(nrow(Z)), (as.integer(term$factor) - 1L) * k + a)] <- design[, a]
     }
-    colnames(Z) <- rep(levels(term$factor), each = ncol(term$Z))
+    colnames(Z) <- rep(levels(term$factor), each = k)
     Z
   })
   do.call(cbind, unname(blocks))

@@ -22,7 +22,7 @@ at_optimum <- function(fit, opt, REML) {
   fit$vcov <- fit$sigma^2 * at$unscaled
   opt$criterion <- engine_criterion(engine, opt$theta, REML, at)
   fit$opt <- opt
-  fit$modes <- engine_modes(engine, opt$theta, fit$random[[1L]]$kernel)
+  fit$modes <- engine_modes(engine, opt$theta, fit$random)
   fit
 }
 
@@ -44,7 +44,9 @@ label_terms <- function(random) {
 
 n_theta <- function(engine) UseMethod("n_theta")
 #' @exportS3Method
-n_theta.engine_blocked <- function(engine) length(engine$data$row)
+n_theta.engine_blocked <- function(engine) {
+  as.integer(sum(engine$sizes * (engine$sizes + 1L) / 2L))
+}
 #' @exportS3Method
 n_theta.default <- function(engine) 1L
 
@@ -85,31 +87,36 @@ term_factors <- function(random, theta) {
 
 # What belongs to each term of a vector in the order of theta.
 split_theta <- function(random, theta) {
-  sizes <- vapply(random, function(term) length(term$columns), integer(1))
-  counts <- sizes * (sizes + 1L) / 2L
-  Map(function(end, count) theta[seq(end - count + 1L, end)], cumsum(counts), counts)
+  split_packed(theta, vapply(random, function(term) length(term$columns), integer(1)))
 }
 
-# Rows of one term among all random effects of a level.
-term_rows <- function(fit, label) {
-  sizes <- vapply(fit$random, function(term) length(term$columns), integer(1))
-  last <- cumsum(sizes)[[label]]
-  seq(last - sizes[[label]] + 1L, last)
+split_packed <- function(packed, sizes) {
+  counts <- sizes * (sizes + 1L) / 2L
+  Map(function(end, count) packed[seq(end - count + 1L, end)], cumsum(counts), counts)
 }
+
+# The blocks: labels of the terms whose effects belong together, all i.i.d. terms of a
+# grouping factor, or one term with a kernel. Named by the first of them.
+random_blocks <- function(random) {
+  key <- vapply(names(random), function(label) {
+    if (is.null(random[[label]]$kernel)) paste("group", random[[label]]$group) else
+      paste("kernel", label)
+  }, character(1))
+  blocks <- unname(split(names(random), factor(key, unique(key))))
+  stats::setNames(blocks, vapply(blocks, `[[`, character(1), 1L))
+}
+
+fit_blocks <- function(fit) random_blocks(fit$random)
+
+# Z of a term, n x k.
+term_design <- function(term) term$Z
 
 # Predicted effects of one term: levels (with a kernel, all ids) x k.
-term_modes <- function(fit, label) {
-  term <- fit$random[[label]]
-  if (!is.null(term$kernel)) {
-    return(matrix(fit$modes, ncol = 1L, dimnames = list(names(fit$modes), term$columns)))
-  }
-  mode <- t(fit$modes[term_rows(fit, label), , drop = FALSE])
-  dimnames(mode) <- list(levels(term$factor), term$columns)
-  mode
-}
+term_modes <- function(fit, label) fit$modes[[label]]
 
+# Variances of the effects by block, see engine_variances().
 fit_variances <- function(fit) {
-  engine_variances(fit$engine, unname(fit$theta), fit$sigma, fit$random[[1L]]$kernel)
+  engine_variances(fit$engine, unname(fit$theta), fit$sigma, fit$random)
 }
 
 # A view of the convergence record: nothing is said when all is well.

@@ -83,3 +83,12 @@ symmetrise <- function(K, worst, group, arg, call) {
   }
   if (worst$difference > 0) (K + t(K)) / 2 else K
 }
+
+# R with R'R = K, K positive semi-definite of any rank: R'z has the covariance K.
+kernel_root <- function(K) {
+  # the warning is that of a rank below the order
+  R <- suppressWarnings(chol(unname(K), pivot = TRUE))
+  pivot <- attr(R, "pivot")
+  R[seq_len(nrow(R)) > attr(R, "rank"), ] <- 0
+  matrix(R[, order(pivot)], nrow(R))
+}

@@ -11,44 +11,30 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
-// cpp_blocked_crossproducts
-Rcpp::List cpp_blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy, Rcpp::IntegerVector level, int q, Rcpp::IntegerVector row, Rcpp::IntegerVector col);
-RcppExport SEXP _kinlmm_cpp_blocked_crossproducts(SEXP ZSEXP, SEXP XySEXP, SEXP levelSEXP, SEXP qSEXP, SEXP rowSEXP, SEXP colSEXP) {
+// cpp_blocked_data
+Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy, Rcpp::IntegerVector sizes, Rcpp::List terms);
+RcppExport SEXP _kinlmm_cpp_blocked_data(SEXP factorsSEXP, SEXP XySEXP, SEXP sizesSEXP, SEXP termsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Z(ZSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
-    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type level(levelSEXP);
-    Rcpp::traits::input_parameter< int >::type q(qSEXP);
-    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type row(rowSEXP);
-    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type col(colSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_crossproducts(Z, Xy, level, q, row, col));
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sizes(sizesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type terms(termsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_data(factors, Xy, sizes, terms));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_blocked_moments
-Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta);
-RcppExport SEXP _kinlmm_cpp_blocked_moments(SEXP dataSEXP, SEXP thetaSEXP) {
+Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int order);
+RcppExport SEXP _kinlmm_cpp_blocked_moments(SEXP dataSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_moments(data, theta));
-    return rcpp_result_gen;
-END_RCPP
-}
-// cpp_blocked_evaluate
-Rcpp::List cpp_blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool reml);
-RcppExport SEXP _kinlmm_cpp_blocked_evaluate(SEXP dataSEXP, SEXP thetaSEXP, SEXP remlSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
-    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_evaluate(data, theta, reml));
+    Rcpp::traits::input_parameter< int >::type order(orderSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_moments(data, theta, order));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -67,15 +53,61 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_blocked_ranef
-Rcpp::List cpp_blocked_ranef(Rcpp::List data, Rcpp::NumericVector theta);
-RcppExport SEXP _kinlmm_cpp_blocked_ranef(SEXP dataSEXP, SEXP thetaSEXP) {
+// cpp_blocked_effects
+Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta, bool variances);
+RcppExport SEXP _kinlmm_cpp_blocked_effects(SEXP dataSEXP, SEXP thetaSEXP, SEXP variancesSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_ranef(data, theta));
+    Rcpp::traits::input_parameter< bool >::type variances(variancesSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_effects(data, theta, variances));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_blocked_leverage
+Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta, Rcpp::List factors, Rcpp::NumericMatrix Xy);
+RcppExport SEXP _kinlmm_cpp_blocked_leverage(SEXP dataSEXP, SEXP thetaSEXP, SEXP factorsSEXP, SEXP XySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_leverage(data, theta, factors, Xy));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_dense_moments
+Rcpp::List cpp_dense_moments(Rcpp::List data, std::vector<int> sizes, Rcpp::NumericVector theta, int order);
+RcppExport SEXP _kinlmm_cpp_dense_moments(SEXP dataSEXP, SEXP sizesSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< int >::type order(orderSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_dense_moments(data, sizes, theta, order));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_dense_optimise
+Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml, double tolerance, int max_iterations, bool exact, Rcpp::NumericMatrix starts);
+RcppExport SEXP _kinlmm_cpp_dense_optimise(SEXP dataSEXP, SEXP sizesSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP exactSEXP, SEXP startsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< bool >::type exact(exactSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_dense_optimise(data, sizes, reml, tolerance, max_iterations, exact, starts));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -103,6 +135,19 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< bool >::type centred(centredSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_rotated_optimise(data, reml, centred));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_rotated_solve
+Rcpp::NumericMatrix cpp_rotated_solve(Rcpp::List data, double tau, Rcpp::NumericMatrix B);
+RcppExport SEXP _kinlmm_cpp_rotated_solve(SEXP dataSEXP, SEXP tauSEXP, SEXP BSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< double >::type tau(tauSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_rotated_solve(data, tau, B));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -178,6 +223,43 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_tridiagonalise
+Rcpp::List cpp_tridiagonalise(Rcpp::NumericMatrix K);
+RcppExport SEXP _kinlmm_cpp_tridiagonalise(SEXP KSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_tridiagonalise(K));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_reflect
+Rcpp::NumericMatrix cpp_reflect(Rcpp::NumericMatrix reflectors, Rcpp::NumericVector scales, Rcpp::NumericMatrix B, bool transpose);
+RcppExport SEXP _kinlmm_cpp_reflect(SEXP reflectorsSEXP, SEXP scalesSEXP, SEXP BSEXP, SEXP transposeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type reflectors(reflectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type scales(scalesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
+    Rcpp::traits::input_parameter< bool >::type transpose(transposeSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_reflect(reflectors, scales, B, transpose));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_tridiagonal_eigen
+Rcpp::List cpp_tridiagonal_eigen(Rcpp::NumericVector d, Rcpp::NumericVector beside);
+RcppExport SEXP _kinlmm_cpp_tridiagonal_eigen(SEXP dSEXP, SEXP besideSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type d(dSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type beside(besideSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_tridiagonal_eigen(d, beside));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_check_symmetry
 Rcpp::List cpp_check_symmetry(Rcpp::NumericMatrix K);
 RcppExport SEXP _kinlmm_cpp_check_symmetry(SEXP KSEXP) {
@@ -191,18 +273,24 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
-    {"_kinlmm_cpp_blocked_crossproducts", (DL_FUNC) &_kinlmm_cpp_blocked_crossproducts, 6},
-    {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 2},
-    {"_kinlmm_cpp_blocked_evaluate", (DL_FUNC) &_kinlmm_cpp_blocked_evaluate, 3},
+    {"_kinlmm_cpp_blocked_data", (DL_FUNC) &_kinlmm_cpp_blocked_data, 4},
+    {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 3},
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
-    {"_kinlmm_cpp_blocked_ranef", (DL_FUNC) &_kinlmm_cpp_blocked_ranef, 2},
+    {"_kinlmm_cpp_blocked_effects", (DL_FUNC) &_kinlmm_cpp_blocked_effects, 3},
+    {"_kinlmm_cpp_blocked_leverage", (DL_FUNC) &_kinlmm_cpp_blocked_leverage, 4},
+    {"_kinlmm_cpp_dense_moments", (DL_FUNC) &_kinlmm_cpp_dense_moments, 4},
+    {"_kinlmm_cpp_dense_optimise", (DL_FUNC) &_kinlmm_cpp_dense_optimise, 7},
     {"_kinlmm_cpp_rotated_evaluate", (DL_FUNC) &_kinlmm_cpp_rotated_evaluate, 4},
     {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
+    {"_kinlmm_cpp_rotated_solve", (DL_FUNC) &_kinlmm_cpp_rotated_solve, 3},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
     {"_kinlmm_cpp_symmetric_eigen", (DL_FUNC) &_kinlmm_cpp_symmetric_eigen, 1},
+    {"_kinlmm_cpp_tridiagonalise", (DL_FUNC) &_kinlmm_cpp_tridiagonalise, 1},
+    {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
+    {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},
     {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
     {NULL, NULL, 0}
 };

@@ -1,4 +1,5 @@
 #include "core/blocked.h"
+#include "core/optimise.h"
 #include "glue.h"
 
 using namespace kinlmm;
@@ -6,57 +7,112 @@ using glue::map;
 
 namespace {
 
-// The list that cpp_blocked_crossproducts() returned.
+Rcpp::List wrap_sparse(const SparseMatrix& x) {
+  return Rcpp::List::create(
+      Rcpp::_["p"] =
+          Rcpp::IntegerVector(x.outerIndexPtr(), x.outerIndexPtr() + x.cols() + 1),
+      Rcpp::_["i"] =
+          Rcpp::IntegerVector(x.innerIndexPtr(), x.innerIndexPtr() + x.nonZeros()),
+      Rcpp::_["x"] = Rcpp::NumericVector(x.valuePtr(), x.valuePtr() + x.nonZeros()));
+}
+
+SparseMatrix as_sparse(const Rcpp::List& x, Index size) {
+  const Rcpp::IntegerVector p = x["p"], i = x["i"];
+  const Rcpp::NumericVector value = x["x"];
+  return Eigen::Map<const SparseMatrix>(size, size, value.size(), p.begin(), i.begin(),
+                                        value.begin());
+}
+
+Rcpp::List wrap_blocked(const BlockedData& data) {
+  Rcpp::IntegerVector q;
+  Rcpp::List terms;
+  for (const Factor& factor : data.factors) {
+    q.push_back(static_cast<int>(factor.q));
+    terms.push_back(Rcpp::wrap(factor.terms));
+  }
+  return Rcpp::List::create(
+      Rcpp::_["n"] = static_cast<double>(data.n), Rcpp::_["sizes"] = data.sizes,
+      Rcpp::_["q"] = q, Rcpp::_["terms"] = terms,
+      Rcpp::_["A"] = glue::wrap_matrix(data.A), Rcpp::_["count"] = data.count,
+      Rcpp::_["slice"] = data.slice, Rcpp::_["B"] = glue::wrap_matrix(data.B),
+      Rcpp::_["start"] = data.start, Rcpp::_["column"] = data.column,
+      Rcpp::_["cross"] = glue::wrap_matrix(data.cross),
+      Rcpp::_["rest"] = wrap_sparse(data.rest),
+      Rcpp::_["rest_Xy"] = glue::wrap_matrix(data.rest_Xy),
+      Rcpp::_["C"] = glue::wrap_matrix(data.C));
+}
+
+// The list that wrap_blocked() made.
 BlockedData as_blocked(const Rcpp::List& x) {
   BlockedData data;
-  data.A = map(Rcpp::as<Rcpp::NumericMatrix>(x["A"]));
-  data.B = map(Rcpp::as<Rcpp::NumericMatrix>(x["B"]));
-  data.C = map(Rcpp::as<Rcpp::NumericMatrix>(x["C"]));
-  data.row = Rcpp::as<std::vector<int>>(x["row"]);
-  data.col = Rcpp::as<std::vector<int>>(x["col"]);
   data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
-  data.k = data.A.rows();
+  data.sizes = Rcpp::as<std::vector<int>>(x["sizes"]);
+  const Rcpp::IntegerVector q = x["q"];
+  const Rcpp::List terms = x["terms"];
+  for (R_xlen_t f = 0; f < q.size(); ++f) {
+    Factor factor;
+    factor.q = q[f];
+    factor.terms = Rcpp::as<std::vector<int>>(terms[f]);
+    for (int t : factor.terms) factor.k += data.sizes[static_cast<std::size_t>(t)];
+    data.factors.push_back(factor);
+  }
+  data.A = map(Rcpp::as<Rcpp::NumericMatrix>(x["A"]));
+  data.count = Rcpp::as<std::vector<int>>(x["count"]);
+  data.slice = Rcpp::as<std::vector<int>>(x["slice"]);
+  data.B = map(Rcpp::as<Rcpp::NumericMatrix>(x["B"]));
+  data.start = Rcpp::as<std::vector<int>>(x["start"]);
+  data.column = Rcpp::as<std::vector<int>>(x["column"]);
+  data.cross = map(Rcpp::as<Rcpp::NumericMatrix>(x["cross"]));
+  data.rest_Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["rest_Xy"]));
+  data.rest = as_sparse(x["rest"], data.rest_size());
+  data.C = map(Rcpp::as<Rcpp::NumericMatrix>(x["C"]));
   data.p = data.C.rows() - 1;
-  data.q = data.k == 0 ? 0 : data.A.cols() / data.k;
   return data;
 }
 
-Rcpp::List wrap_evaluation(const BlockedEvaluation& e) {
-  return Rcpp::List::create(Rcpp::_["objective"] = e.value,
-                            Rcpp::_["gradient"] = glue::wrap_vector(e.gradient),
-                            Rcpp::_["hessian"] = glue::wrap_matrix(e.hessian));
+// factors: lists of level (0-based), q and Z, in the order of elimination.
+std::vector<FactorRows> as_rows(const Rcpp::List& factors) {
+  std::vector<FactorRows> out;
+  for (R_xlen_t f = 0; f < factors.size(); ++f) {
+    const Rcpp::List factor = factors[f];
+    FactorRows rows;
+    rows.level = Rcpp::as<std::vector<int>>(factor["level"]);
+    rows.q = Rcpp::as<int>(factor["q"]);
+    rows.Z = map(Rcpp::as<Rcpp::NumericMatrix>(factor["Z"]));
+    out.push_back(std::move(rows));
+  }
+  return out;
 }
 
 }  // namespace
 
+// data: levels of equal design as one class; levels: the same level by level, NULL where
+// there are several factors and nothing is merged. sizes: of the terms; terms: those of
+// each factor, 0-based.
 // [[Rcpp::export]]
-Rcpp::List cpp_blocked_crossproducts(Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy,
-                                     Rcpp::IntegerVector level, int q,
-                                     Rcpp::IntegerVector row, Rcpp::IntegerVector col) {
+Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy,
+                            Rcpp::IntegerVector sizes, Rcpp::List terms) {
   return glue::guarded([&] {
-    const BlockedData data =
-        blocked_data(map(Z), map(Xy), Rcpp::as<std::vector<int>>(level), q);
-    return Rcpp::List::create(Rcpp::_["A"] = glue::wrap_matrix(data.A),
-                              Rcpp::_["B"] = glue::wrap_matrix(data.B),
-                              Rcpp::_["C"] = glue::wrap_matrix(data.C),
-                              Rcpp::_["row"] = row, Rcpp::_["col"] = col,
-                              Rcpp::_["n"] = static_cast<double>(data.n));
+    BlockedData data = blocked_data(as_rows(factors), map(Xy));
+    data.sizes = Rcpp::as<std::vector<int>>(sizes);
+    for (std::size_t f = 0; f < data.factors.size(); ++f) {
+      data.factors[f].terms = Rcpp::as<std::vector<int>>(terms[static_cast<R_xlen_t>(f)]);
+    }
+    if (data.rest_size() > 0) {
+      return Rcpp::List::create(Rcpp::_["data"] = wrap_blocked(data),
+                                Rcpp::_["levels"] = R_NilValue);
+    }
+    return Rcpp::List::create(Rcpp::_["data"] = wrap_blocked(merged_levels(data)),
+                              Rcpp::_["levels"] = wrap_blocked(data));
   });
 }
 
 // [[Rcpp::export]]
-Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta) {
+Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int order) {
   return glue::guarded([&] {
-    const BlockedMoments moments = blocked_moments(as_blocked(data), map(theta));
-    return Rcpp::List::create(Rcpp::_["logdet"] = moments.logdet,
-                              Rcpp::_["S"] = glue::wrap_matrix(moments.S));
-  });
-}
-
-// [[Rcpp::export]]
-Rcpp::List cpp_blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool reml) {
-  return glue::guarded([&] {
-    return wrap_evaluation(blocked_criterion(as_blocked(data), map(theta), reml));
+    const BlockedData blocked = as_blocked(data);
+    return glue::wrap_moments(
+        Blocked(blocked).moments(map(theta), glue::as_order(order)));
   });
 }
 
@@ -64,25 +120,45 @@ Rcpp::List cpp_blocked_evaluate(Rcpp::List data, Rcpp::NumericVector theta, bool
 Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
                                 int max_iterations, Rcpp::NumericMatrix starts) {
   return glue::guarded([&] {
-    std::vector<Vector> from;
-    for (Index i = 0; i < starts.ncol(); ++i) from.push_back(map(starts).col(i));
-    const BlockedFit fit =
-        fit_blocked(as_blocked(data), reml, tolerance, max_iterations, from);
-    return Rcpp::List::create(
-        Rcpp::_["theta"] = glue::wrap_vector(fit.theta),
-        Rcpp::_["at"] = wrap_evaluation(fit.at), Rcpp::_["iterations"] = fit.iterations,
-        Rcpp::_["evaluations"] = fit.evaluations, Rcpp::_["starts"] = fit.starts,
-        Rcpp::_["converged"] = fit.converged, Rcpp::_["singular"] = fit.singular);
+    const BlockedData blocked = as_blocked(data);
+    Blocked engine(blocked);
+    OptimiseSettings settings;
+    settings.reml = reml;
+    settings.tolerance = tolerance;
+    settings.max_iterations = max_iterations;
+    settings.order = engine.exact_is_cheap() ? Order::exact : Order::average;
+    const MomentsAt moments = [&](const Vector& theta, Order order) {
+      Rcpp::checkUserInterrupt();
+      return engine.moments(theta, order);
+    };
+    return glue::wrap_optimum(optimise(moments, blocked.n, engine.covariance(), settings,
+                                       glue::columns_of(starts)));
   });
 }
 
 // [[Rcpp::export]]
-Rcpp::List cpp_blocked_ranef(Rcpp::List data, Rcpp::NumericVector theta) {
+Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
+                               bool variances) {
   return glue::guarded([&] {
-    const BlockedEffects effects = blocked_effects(as_blocked(data), map(theta));
-    return Rcpp::List::create(
-        Rcpp::_["mode"] = glue::wrap_matrix(effects.mode),
-        Rcpp::_["conditional"] = glue::wrap_matrix(effects.conditional),
-        Rcpp::_["prediction"] = glue::wrap_matrix(effects.prediction));
+    const BlockedData blocked = as_blocked(data);
+    Rcpp::List out;
+    for (const Blocked::Effects& effects :
+         Blocked(blocked).effects(map(theta), variances)) {
+      out.push_back(Rcpp::List::create(
+          Rcpp::_["mode"] = glue::wrap_matrix(effects.mode),
+          Rcpp::_["conditional"] = glue::wrap_matrix(effects.conditional),
+          Rcpp::_["prediction"] = glue::wrap_matrix(effects.prediction)));
+    }
+    return out;
+  });
+}
+
+// [[Rcpp::export]]
+Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta,
+                                Rcpp::List factors, Rcpp::NumericMatrix Xy) {
+  return glue::guarded([&] {
+    const BlockedData blocked = as_blocked(data);
+    return Rcpp::List::create(glue::wrap_vector(
+        Blocked(blocked).leverage(map(theta), as_rows(factors), map(Xy))));
   });
 }

@@ -4,7 +4,9 @@
 #include <Rcpp.h>
 
 #include "core/error.h"
+#include "core/moments.h"
 #include "core/monitor.h"
+#include "core/optimise.h"
 #include "core/types.h"
 
 namespace kinlmm {
@@ -28,6 +30,61 @@ inline Rcpp::NumericMatrix wrap_matrix(const Matrix& x) {
 }
 inline Rcpp::NumericVector wrap_vector(const Vector& x) {
   return Rcpp::NumericVector(x.data(), x.data() + x.size());
+}
+
+// 0, 1, 2 of engine_moments() in R.
+inline Order as_order(int order) {
+  return order == 0 ? Order::value : order == 1 ? Order::gradient : Order::exact;
+}
+
+// Matrices of one size as an array of these dimensions behind theirs.
+inline Rcpp::NumericVector wrap_array(const std::vector<Matrix>& x, Index rows,
+                                      std::initializer_list<Index> beyond) {
+  Rcpp::IntegerVector dim = {static_cast<int>(rows), static_cast<int>(rows)};
+  for (Index size : beyond) dim.push_back(static_cast<int>(size));
+  Rcpp::NumericVector out(static_cast<R_xlen_t>(x.size()) * rows * rows);
+  double* to = out.begin();
+  for (const Matrix& slice : x)
+    to = std::copy(slice.data(), slice.data() + slice.size(), to);
+  out.attr("dim") = dim;
+  return out;
+}
+
+// See engine_moments() in R.
+inline Rcpp::List wrap_moments(const Moments& m) {
+  Rcpp::List out =
+      Rcpp::List::create(Rcpp::_["logdet"] = m.logdet, Rcpp::_["S"] = wrap_matrix(m.S));
+  const Index count = m.trace.size(), width = m.S.rows();
+  if (m.W.empty()) return out;
+  out["trace"] = wrap_vector(m.trace);
+  out["W"] = wrap_array(m.W, width, {count});
+  if (m.WW.empty()) return out;
+  out["traces"] = wrap_matrix(m.traces);
+  std::vector<Matrix> WW(m.WW.size());  // the first component runs fastest in R
+  for (Index c = 0; c < count; ++c) {
+    for (Index d = 0; d < count; ++d) {
+      WW[static_cast<std::size_t>(d * count + c)] =
+          m.WW[static_cast<std::size_t>(c * count + d)];
+    }
+  }
+  out["WW"] = wrap_array(WW, width, {count, count});
+  return out;
+}
+
+inline Rcpp::List wrap_optimum(const Optimum& fit) {
+  return Rcpp::List::create(
+      Rcpp::_["theta"] = wrap_vector(fit.theta), Rcpp::_["objective"] = fit.at.value,
+      Rcpp::_["gradient"] = wrap_vector(fit.at.gradient),
+      Rcpp::_["psi_gradient"] = wrap_vector(fit.psi_gradient),
+      Rcpp::_["iterations"] = fit.iterations, Rcpp::_["evaluations"] = fit.evaluations,
+      Rcpp::_["starts"] = fit.starts, Rcpp::_["converged"] = fit.converged,
+      Rcpp::_["singular"] = fit.singular);
+}
+
+inline std::vector<Vector> columns_of(const Rcpp::NumericMatrix& x) {
+  std::vector<Vector> out;
+  for (int i = 0; i < x.ncol(); ++i) out.push_back(map(x).col(i));
+  return out;
 }
 
 // Runs f and returns its list; an Error of the core becomes a list of class

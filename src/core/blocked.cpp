@@ -1,365 +1,855 @@
 #include "core/blocked.h"
 
 #include <Eigen/Cholesky>
-#include <Eigen/Eigenvalues>
+#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <cstring>
+#include <numeric>
+
+#include "core/criterion.h"
+#include "core/error.h"
 
 namespace kinlmm {
 
-BlockedData blocked_data(const ConstMatrixRef& Z, const ConstMatrixRef& Xy,
-                         const std::vector<int>& level, Index q) {
+namespace {
+
+// Rows of one factor, level by level.
+struct Sorted {
+  std::vector<int> start;  // q + 1
+  std::vector<int> row;
+};
+Sorted sort_rows(const FactorRows& factor) {
+  Sorted out;
+  out.start.assign(static_cast<std::size_t>(factor.q) + 1, 0);
+  for (int level : factor.level) ++out.start[static_cast<std::size_t>(level) + 1];
+  std::partial_sum(out.start.begin(), out.start.end(), out.start.begin());
+  out.row.resize(factor.level.size());
+  std::vector<int> at(out.start.begin(), out.start.end() - 1);
+  for (std::size_t i = 0; i < factor.level.size(); ++i) {
+    out.row[static_cast<std::size_t>(at[static_cast<std::size_t>(factor.level[i])]++)] =
+        static_cast<int>(i);
+  }
+  return out;
+}
+
+// Cross-products of two factors: for each level of f the levels of g that it meets, in
+// increasing order, and Z_f'Z_g, k_f x k_g side by side.
+struct Cross {
+  std::vector<int> start, level;
+  std::vector<double> value;
+};
+Cross cross_products(const FactorRows& f, const Sorted& sorted, const FactorRows& g) {
+  Cross out;
+  const Index kf = f.Z.cols(), kg = g.Z.cols();
+  const auto size = static_cast<std::size_t>(kf * kg);
+  std::vector<int> place(static_cast<std::size_t>(g.q), -1), met;
+  std::vector<double> sums;
+  out.start.push_back(0);
+  for (Index j = 0; j < f.q; ++j) {
+    met.clear();
+    sums.clear();
+    for (int at = sorted.start[static_cast<std::size_t>(j)];
+         at < sorted.start[static_cast<std::size_t>(j) + 1]; ++at) {
+      const int i = sorted.row[static_cast<std::size_t>(at)];
+      const int level = g.level[static_cast<std::size_t>(i)];
+      int& to = place[static_cast<std::size_t>(level)];
+      if (to < 0) {
+        to = static_cast<int>(met.size());
+        met.push_back(level);
+        sums.resize(sums.size() + size, 0.0);
+      }
+      double* block = sums.data() + static_cast<std::size_t>(to) * size;
+      for (Index b = 0; b < kg; ++b) {
+        for (Index a = 0; a < kf; ++a) *block++ += f.Z(i, a) * g.Z(i, b);
+      }
+    }
+    std::vector<int> order = met;
+    std::sort(order.begin(), order.end());
+    for (int level : order) {
+      const double* block =
+          sums.data() +
+          static_cast<std::size_t>(place[static_cast<std::size_t>(level)]) * size;
+      out.level.push_back(level);
+      out.value.insert(out.value.end(), block, block + size);
+    }
+    for (int level : met) place[static_cast<std::size_t>(level)] = -1;
+    out.start.push_back(static_cast<int>(out.level.size()));
+  }
+  return out;
+}
+
+// Z_j'[Z_j] and Z_j'[X y] of every level.
+void own_products(const FactorRows& f, const ConstMatrixRef& Xy, Matrix& A, Matrix& B) {
+  const Index k = f.Z.cols(), width = Xy.cols();
+  A = Matrix::Zero(k, k * f.q);
+  B = Matrix::Zero(k, width * f.q);
+  for (Index i = 0; i < Xy.rows(); ++i) {
+    const Index j = f.level[static_cast<std::size_t>(i)];
+    for (Index a = 0; a < k; ++a) {
+      const double z = f.Z(i, a);
+      for (Index b = 0; b < k; ++b) A(a, j * k + b) += z * f.Z(i, b);
+      for (Index b = 0; b < width; ++b) B(a, j * width + b) += z * Xy(i, b);
+    }
+  }
+}
+
+using Triplets = std::vector<Eigen::Triplet<double>>;
+
+// Lower triangle of the diagonal blocks of one factor of the rest.
+void add_diagonal(const Matrix& A, Index k, Index q, Index offset, Triplets& out) {
+  for (Index l = 0; l < q; ++l) {
+    for (Index b = 0; b < k; ++b) {
+      for (Index a = b; a < k; ++a) {
+        out.emplace_back(static_cast<int>(offset + l * k + a),
+                         static_cast<int>(offset + l * k + b), A(a, l * k + b));
+      }
+    }
+  }
+}
+
+void add_crossing(const Cross& cross, Index kf, Index kg, Index offset_f, Index offset_g,
+                  Triplets& out) {
+  const double* value = cross.value.data();
+  for (std::size_t j = 0; j + 1 < cross.start.size(); ++j) {
+    for (int at = cross.start[j]; at < cross.start[j + 1]; ++at) {
+      const Index level = cross.level[static_cast<std::size_t>(at)];
+      for (Index b = 0; b < kg; ++b) {
+        for (Index a = 0; a < kf; ++a) {
+          // g comes after f: below the diagonal
+          out.emplace_back(static_cast<int>(offset_g + level * kg + b),
+                           static_cast<int>(offset_f + static_cast<Index>(j) * kf + a),
+                           *value++);
+        }
+      }
+    }
+  }
+}
+
+std::vector<Index> rest_offsets(const std::vector<Factor>& factors) {
+  std::vector<Index> out(2, 0);
+  for (std::size_t f = 1; f < factors.size(); ++f) {
+    out.push_back(out.back() + factors[f].q * factors[f].k);
+  }
+  return out;  // offset of factor f at f, of the end at factors.size()
+}
+
+void add_rest(const std::vector<FactorRows>& rows, const ConstMatrixRef& Xy,
+              BlockedData& data) {
+  const std::vector<Index> offset = rest_offsets(data.factors);
+  const Index r = offset.back(), width = Xy.cols(), k = data.factors[0].k;
+  data.rest_Xy.resize(r, width);
+  Triplets entries;
+  std::vector<Sorted> sorted;
+  for (const FactorRows& factor : rows) sorted.push_back(sort_rows(factor));
+  std::vector<Cross> with_first;
+  for (std::size_t f = 1; f < rows.size(); ++f) {
+    const Index kf = rows[f].Z.cols(), q = rows[f].q;
+    Matrix A, B;
+    own_products(rows[f], Xy, A, B);
+    add_diagonal(A, kf, q, offset[f], entries);
+    for (Index l = 0; l < q; ++l) {
+      data.rest_Xy.middleRows(offset[f] + l * kf, kf) = B.middleCols(l * width, width);
+    }
+    for (std::size_t g = f + 1; g < rows.size(); ++g) {
+      add_crossing(cross_products(rows[f], sorted[f], rows[g]), kf, rows[g].Z.cols(),
+                   offset[f], offset[g], entries);
+    }
+    with_first.push_back(cross_products(rows[0], sorted[0], rows[f]));
+  }
+  data.rest.resize(r, r);
+  data.rest.setFromTriplets(entries.begin(), entries.end());
+
+  std::size_t total = 0;
+  for (std::size_t f = 1; f < rows.size(); ++f) {
+    total += with_first[f - 1].level.size() * static_cast<std::size_t>(rows[f].Z.cols());
+  }
+  data.cross.resize(k, static_cast<Index>(total));
+  data.column.reserve(total);
+  data.start.push_back(0);
+  for (Index j = 0; j < data.factors[0].q; ++j) {
+    for (std::size_t f = 1; f < rows.size(); ++f) {
+      const Cross& cross = with_first[f - 1];
+      const Index kf = rows[f].Z.cols();
+      for (int at = cross.start[static_cast<std::size_t>(j)];
+           at < cross.start[static_cast<std::size_t>(j) + 1]; ++at) {
+        const double* value = cross.value.data() + static_cast<Index>(at) * k * kf;
+        const Index first = offset[f] + cross.level[static_cast<std::size_t>(at)] * kf;
+        for (Index b = 0; b < kf; ++b) {
+          const Index to = static_cast<Index>(data.column.size());
+          for (Index a = 0; a < k; ++a) data.cross(a, to) = *value++;
+          data.column.push_back(static_cast<int>(first + b));
+        }
+      }
+    }
+    data.start.push_back(static_cast<int>(data.column.size()));
+  }
+}
+
+}  // namespace
+
+Index first_factor(const std::vector<Index>& effects) {
+  return std::max_element(effects.begin(), effects.end()) - effects.begin();
+}
+
+BlockedData blocked_data(const std::vector<FactorRows>& rows, const ConstMatrixRef& Xy) {
   BlockedData data;
   data.n = Xy.rows();
   data.p = Xy.cols() - 1;
-  data.k = Z.cols();
-  data.q = q;
-  const Index k = data.k, width = data.p + 1;
-  data.A = Matrix::Zero(k, k * q);
-  data.B = Matrix::Zero(k, width * q);
-  for (Index i = 0; i < data.n; ++i) {
-    const Index j = level[static_cast<std::size_t>(i)];
-    for (Index a = 0; a < k; ++a) {
-      const double z = Z(i, a);
-      for (Index b = 0; b < k; ++b) data.A(a, j * k + b) += z * Z(i, b);
-      for (Index b = 0; b < width; ++b) data.B(a, j * width + b) += z * Xy(i, b);
-    }
+  for (const FactorRows& factor : rows) {
+    Factor shape;
+    shape.q = factor.q;
+    shape.k = factor.Z.cols();
+    data.factors.push_back(shape);
   }
+  own_products(rows[0], Xy, data.A, data.B);
+  data.count.assign(static_cast<std::size_t>(rows[0].q), 1);
+  data.slice.resize(static_cast<std::size_t>(rows[0].q) + 1);
+  std::iota(data.slice.begin(), data.slice.end(), 0);
+  data.rest_Xy.resize(0, Xy.cols());
+  if (rows.size() > 1) add_rest(rows, Xy, data);
   data.C = Xy.transpose() * Xy;
   return data;
 }
 
-Matrix blocked_factor(const BlockedData& data, const ConstVectorRef& theta) {
-  Matrix T = Matrix::Zero(data.k, data.k);
-  for (Index i = 0; i < theta.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    T(data.row[at], data.col[at]) = theta(i);
+BlockedData merged_levels(const BlockedData& data) {
+  if (data.factors.size() > 1) return data;
+  const Index k = data.factors[0].k, width = data.p + 1, q = data.classes();
+  const auto bytes = static_cast<std::size_t>(k * k) * sizeof(double);
+  const auto A_of = [&](Index j) { return data.A.data() + j * k * k; };
+  std::vector<Index> order(static_cast<std::size_t>(q));
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
+    return std::memcmp(A_of(a), A_of(b), bytes) < 0;
+  });
+  BlockedData out = data;
+  out.count.clear();
+  out.slice.assign(1, 0);
+  std::vector<Index> first;
+  std::vector<Matrix> slices;
+  for (std::size_t from = 0, to; from < order.size(); from = to) {
+    to = from + 1;
+    while (to < order.size() &&
+           std::memcmp(A_of(order[from]), A_of(order[to]), bytes) == 0)
+      ++to;
+    const Index m = static_cast<Index>(to - from);
+    Matrix stacked(m, k * width);
+    for (Index i = 0; i < m; ++i) {
+      const Index j = order[from + static_cast<std::size_t>(i)];
+      stacked.row(i) = Eigen::Map<const Vector>(data.B.data() + j * k * width, k * width);
+    }
+    if (m > k * width) {
+      // levels that are turned into one another leave every sum over them as it is
+      const Eigen::HouseholderQR<Matrix> qr(stacked);
+      stacked = Matrix(qr.matrixQR().topRows(k * width).triangularView<Eigen::Upper>());
+    }
+    first.push_back(order[from]);
+    out.count.push_back(static_cast<int>(m));
+    out.slice.push_back(out.slice.back() + static_cast<int>(stacked.rows()));
+    slices.push_back(std::move(stacked));
+  }
+  out.A.resize(k, k * out.classes());
+  out.B.resize(k, width * out.slice.back());
+  Index at = 0;
+  for (Index c = 0; c < out.classes(); ++c) {
+    const auto i = static_cast<std::size_t>(c);
+    out.A.middleCols(c * k, k) = data.A.middleCols(first[i] * k, k);
+    for (Index s = 0; s < slices[i].rows(); ++s, ++at) {
+      Eigen::Map<Vector>(out.B.data() + at * k * width, k * width) = slices[i].row(s);
+    }
+  }
+  return out;
+}
+
+Blocked::Blocked(const BlockedData& data)
+    : data_(data), covariance_(data.sizes), offset_(rest_offsets(data.factors)) {
+  components_.resize(static_cast<std::size_t>(covariance_.count()));
+  for (std::size_t f = 0; f < data.factors.size(); ++f) {
+    Index first = 0;
+    for (int t : data.factors[f].terms) {
+      const Index k = covariance_.size(t);
+      auto at = static_cast<std::size_t>(covariance_.first(t));
+      for (Index c = 0; c < k; ++c) {
+        for (Index r = c; r < k; ++r) components_[at++] = {f, first + r, first + c};
+      }
+      first += k;
+    }
+  }
+  if (data.rest_size() == 0) return;
+  std::vector<RestBlock> blocks;
+  for (std::size_t f = 1; f < data.factors.size(); ++f) {
+    blocks.push_back({data.factors[f].q, data.factors[f].k});
+  }
+  rest_ = make_rest(data.rest, blocks, data.start, data.column);
+}
+
+bool Blocked::exact_is_cheap() const {
+  return data_.rest_size() <= 200;
+}
+
+// T of a factor, block diagonal over its terms.
+Matrix Blocked::factor_T(const Vector& theta, std::size_t f) const {
+  const Factor& factor = data_.factors[f];
+  Matrix T = Matrix::Zero(factor.k, factor.k);
+  Index first = 0;
+  for (int t : factor.terms) {
+    const Index k = covariance_.size(t);
+    T.block(first, first, k, k) = covariance_.lower(theta, t);
+    first += k;
   }
   return T;
 }
 
+// The levels of the first factor, then the rest: log|H| and [X y]'H^-1[X y].
+void Blocked::eliminate(const Vector& theta, Moments& out) {
+  const Index k = data_.factors[0].k, width = data_.p + 1;
+  T_.clear();
+  for (std::size_t f = 0; f < data_.factors.size(); ++f) T_.push_back(factor_T(theta, f));
+  const Matrix T = T_[0], Tt = T.transpose();
+  out.logdet = 0;
+  out.S = data_.C;
+  F_.resize(k, data_.A.cols());
+  V_.resize(k, data_.A.cols());
+  G_.resize(k, data_.A.cols());
+  if (rest_) rest_->reset();
+  Matrix rest_Xy = data_.rest_Xy, inner(k, k), R(k, k), RA(k, k), RB, RK, KK;
+  for (Index c = 0; c < data_.classes(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const auto A = data_.A.middleCols(c * k, k);
+    inner.noalias() = Tt.lazyProduct(A.lazyProduct(T));
+    inner.diagonal().array() += 1;
+    // L L' = T'A T + I, R = L^-1 T': none of it needs T to be invertible
+    const Eigen::LLT<Eigen::Ref<Matrix>> llt(inner);
+    R = Tt;
+    llt.matrixL().solveInPlace(R);
+    out.logdet += 2 * data_.count[at] * inner.diagonal().array().log().sum();
+    RA.noalias() = R.lazyProduct(A);
+    F_.middleCols(c * k, k).noalias() = R.transpose().lazyProduct(R);
+    G_.middleCols(c * k, k) = A;
+    G_.middleCols(c * k, k).noalias() -= RA.transpose().lazyProduct(RA);
+    V_.middleCols(c * k, k).setIdentity();
+    V_.middleCols(c * k, k).noalias() -= RA.transpose().lazyProduct(R);
+    for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
+      RB.noalias() = R.lazyProduct(data_.B.middleCols(s * width, width));
+      out.S.noalias() -= RB.transpose().lazyProduct(RB);
+    }
+    if (!rest_) continue;
+    const Index from = data_.start[at], size = data_.start[at + 1] - from;
+    RK.noalias() = R.lazyProduct(data_.cross.middleCols(from, size));
+    KK.noalias() = RK.transpose().lazyProduct(RK);
+    rest_->subtract(c, data_.column.data() + from, size, KK);
+    for (Index i = 0; i < size; ++i) {
+      rest_Xy.row(data_.column[static_cast<std::size_t>(from + i)]) -=
+          RK.col(i).transpose() * RB;
+    }
+  }
+  if (!rest_) return;
+  out.logdet += rest_->factor({T_.begin() + 1, T_.end()});
+  const Matrix half = rest_->half(rest_Xy);
+  out.S.noalias() -= half.transpose() * half;
+  X_ = std::move(rest_Xy);  // N-side of it until whiten()
+}
+
 namespace {
 
-// L with L L' = T'A_j T + I, and R = L^-1 T': everything about level j follows from them,
-// and none of it needs Psi to be invertible.
-struct Level {
-  Matrix L;  // k x k
-  Matrix R;  // k x k
-};
-Level factor_level(const BlockedData& data, const Matrix& T, Index j) {
-  const Index k = data.k;
-  Level level;
-  const Eigen::LLT<Matrix> llt(T.transpose() * data.A_of(j) * T + Matrix::Identity(k, k));
-  level.L = llt.matrixL();
-  level.R = level.L.triangularView<Eigen::Lower>().solve(T.transpose());
-  return level;
+// tr(A D) for the direction D of a component.
+double along(const ConstMatrixRef& A, Index row, Index col) {
+  return row == col ? A(row, row) : A(row, col) + A(col, row);
 }
 
-// Z_j'H^-1[Z_j] and Z_j'H^-1[X y].
-struct Whitened {
-  Matrix F;  // k x k
-  Matrix E;  // k x (p+1)
-};
-Whitened whiten_level(const BlockedData& data, const Matrix& R, Index j) {
-  const Matrix RA = R * data.A_of(j), RB = R * data.B_of(j);
-  return {data.A_of(j) - RA.transpose() * RA, data.B_of(j) - RA.transpose() * RB};
+// E'D E.
+void add_along(const ConstMatrixRef& E, Index row, Index col, Matrix& out) {
+  out.noalias() += E.row(row).transpose() * E.row(col);
+  if (row != col) out.noalias() += E.row(col).transpose() * E.row(row);
 }
 
-// Sums over levels behind the Hessian in Psi, for every pair of directions D_a, D_b, with
-// F_j, E_j as above, e_j its X part, v_j = Z_j'P y and Q = (X'H^-1 X)^-1.
-class HessianSums {
- public:
-  HessianSums(const std::vector<Matrix>& directions, Index p)
-      : D_(directions),
-        count_(static_cast<Index>(directions.size())),
-        trace_FF_(Matrix::Zero(count_, count_)),
-        trace_FE_(Matrix::Zero(count_, count_)),
-        quadratic_(Matrix::Zero(count_, count_)),
-        first_(Vector::Zero(count_)),
-        cross_(Matrix::Zero(p, count_)),
-        weighted_(directions.size(), Matrix::Zero(p, p)) {}
+// D E.
+template <class From>
+Matrix directed(const From& E, Index row, Index col) {
+  Matrix out = Matrix::Zero(E.rows(), E.cols());
+  out.row(row) = E.row(col);
+  if (row != col) out.row(col) = E.row(row);
+  return out;
+}
 
-  void add(const Matrix& F, const Matrix& e, const Vector& v, const Matrix& Q) {
-    const Matrix EQE = e * Q * e.transpose();
-    std::vector<Matrix> FD(D_.size()), ED(D_.size()), Dv(D_.size());
-    for (std::size_t a = 0; a < D_.size(); ++a) {
-      const Index at = static_cast<Index>(a);
-      FD[a] = F * D_[a];
-      ED[a] = EQE * D_[a];
-      Dv[a] = D_[a] * v;
-      first_(at) += v.dot(Dv[a].col(0));
-      cross_.col(at) += e.transpose() * Dv[a];
-      weighted_[a] += e.transpose() * D_[a] * e;
-    }
-    for (Index a = 0; a < count_; ++a) {
-      for (Index b = 0; b <= a; ++b) {
-        const auto A = static_cast<std::size_t>(a), B = static_cast<std::size_t>(b);
-        trace_FF_(a, b) += (FD[A] * FD[B]).trace();
-        trace_FE_(a, b) += (FD[A] * ED[B]).trace() + (ED[A] * FD[B]).trace();
-        quadratic_(a, b) += Dv[A].col(0).dot(F * Dv[B].col(0));
+}  // namespace
+
+// Z'H^-1[X y], and the moments that follow from it.
+void Blocked::whiten(Moments& out) {
+  const Index k = data_.factors[0].k, width = data_.p + 1;
+  const auto count = components_.size();
+  out.trace = Vector::Zero(static_cast<Index>(count));
+  out.W.assign(count, Matrix::Zero(width, width));
+  E_.assign(data_.factors.size(), Matrix());
+  if (rest_) {
+    rest_->invert();
+    const Matrix NXy = std::move(X_);
+    X_ = rest_->multiply_M(NXy);
+    const Matrix E = NXy - rest_->multiply_N(X_);
+    for (std::size_t f = 1; f < data_.factors.size(); ++f) {
+      const Factor& factor = data_.factors[f];
+      E_[f].resize(factor.k, width * factor.q);
+      for (Index l = 0; l < factor.q; ++l) {
+        E_[f].middleCols(l * width, width) =
+            E.middleRows(offset_[f] + l * factor.k, factor.k);
+      }
+      const Matrix G = rest_->whitened_blocks(f - 1);
+      for (std::size_t c = 0; c < count; ++c) {
+        if (components_[c].factor != f) continue;
+        for (Index l = 0; l < factor.q; ++l) {
+          out.trace(static_cast<Index>(c)) +=
+              along(G.middleCols(l * factor.k, factor.k), components_[c].row,
+                    components_[c].col);
+        }
       }
     }
   }
-
-  // Second derivatives of the criterion along every pair, s = y'Py.
-  Matrix result(const Matrix& Q, double s, double dof, bool reml) const {
-    Matrix out(count_, count_);
-    for (Index a = 0; a < count_; ++a) {
-      for (Index b = 0; b <= a; ++b) {
-        double trace = trace_FF_(a, b);
-        if (reml) {
-          trace += -trace_FE_(a, b) + (Q * weighted_[static_cast<std::size_t>(a)] * Q *
-                                       weighted_[static_cast<std::size_t>(b)])
-                                          .trace();
-        }
-        const double curve = quadratic_(a, b) - cross_.col(a).dot(Q * cross_.col(b));
-        out(a, b) = -trace + dof * (2 * curve / s - first_(a) * first_(b) / (s * s));
-        out(b, a) = out(a, b);
+  through_.clear();
+  E_[0].resize(k, data_.B.cols());
+  Matrix B, U, M, G(k, k);
+  for (Index c = 0; c < data_.classes(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const auto V = V_.middleCols(c * k, k);
+    G = G_.middleCols(c * k, k);
+    if (rest_) {
+      const Index from = data_.start[at], size = data_.start[at + 1] - from;
+      const auto cross = data_.cross.middleCols(from, size);
+      B = data_.B.middleCols(c * width, width);
+      for (Index i = 0; i < size; ++i) {
+        B.noalias() -=
+            cross.col(i) * X_.row(data_.column[static_cast<std::size_t>(from + i)]);
+      }
+      E_[0].middleCols(c * width, width).noalias() = V.lazyProduct(B);
+      rest_->at(data_.column.data() + from, size, M);
+      U.noalias() = V.lazyProduct(cross);
+      through_.push_back(U * M * U.transpose());
+      G -= through_.back();
+    } else {
+      for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
+        E_[0].middleCols(s * width, width).noalias() =
+            V.lazyProduct(data_.B.middleCols(s * width, width));
       }
     }
-    return out;
+    for (std::size_t i = 0; i < count; ++i) {
+      if (components_[i].factor != 0) continue;
+      out.trace(static_cast<Index>(i)) +=
+          data_.count[at] * along(G, components_[i].row, components_[i].col);
+    }
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const Matrix& E = E_[components_[i].factor];
+    for (Index at = 0; at < E.cols(); at += width) {
+      add_along(E.middleCols(at, width), components_[i].row, components_[i].col,
+                out.W[i]);
+    }
+  }
+}
+
+// Z'H^-1 Z K for K of `columns` columns; there is a rest.
+Blocked::Stacked Blocked::apply(const Stacked& K, Index columns) const {
+  const Index k = data_.factors[0].k, r = data_.rest_size();
+  Matrix of_rest = Matrix::Zero(r, columns);
+  for (std::size_t f = 1; f < data_.factors.size(); ++f) {
+    const Factor& factor = data_.factors[f];
+    if (K[f].size() == 0) continue;
+    for (Index l = 0; l < factor.q; ++l) {
+      of_rest.middleRows(offset_[f] + l * factor.k, factor.k) =
+          K[f].middleCols(l * columns, columns);
+    }
+  }
+  Matrix NB = data_.rest.selfadjointView<Eigen::Lower>() * of_rest;
+  Matrix B(k, columns * data_.classes()), FB;
+  for (Index c = 0; c < data_.classes(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    auto mine = B.middleCols(c * columns, columns);
+    mine.setZero();
+    const Index from = data_.start[at], size = data_.start[at + 1] - from;
+    for (Index i = 0; i < size; ++i) {
+      mine.noalias() += data_.cross.col(from + i) *
+                        of_rest.row(data_.column[static_cast<std::size_t>(from + i)]);
+    }
+    // what the first factor brings itself, less what its elimination takes
+    FB.noalias() = -F_.middleCols(c * k, k).lazyProduct(mine);
+    if (K[0].size() > 0) {
+      const auto own = K[0].middleCols(c * columns, columns);
+      const auto A = data_.A.middleCols(c * k, k);
+      FB.noalias() += V_.middleCols(c * k, k).transpose().lazyProduct(own);
+      mine.noalias() += A.lazyProduct(own);
+    }
+    for (Index i = 0; i < size; ++i) {
+      NB.row(data_.column[static_cast<std::size_t>(from + i)]) +=
+          data_.cross.col(from + i).transpose() * FB;
+    }
+  }
+  const Matrix X = rest_->multiply_M(NB);
+  const Matrix E = NB - rest_->multiply_N(X);
+  Stacked out(data_.factors.size());
+  for (std::size_t f = 1; f < data_.factors.size(); ++f) {
+    const Factor& factor = data_.factors[f];
+    out[f].resize(factor.k, columns * factor.q);
+    for (Index l = 0; l < factor.q; ++l) {
+      out[f].middleCols(l * columns, columns) =
+          E.middleRows(offset_[f] + l * factor.k, factor.k);
+    }
+  }
+  out[0].resize(k, columns * data_.classes());
+  for (Index c = 0; c < data_.classes(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    auto mine = B.middleCols(c * columns, columns);
+    for (Index i = data_.start[at]; i < data_.start[at + 1]; ++i) {
+      mine.noalias() -=
+          data_.cross.col(i) * X.row(data_.column[static_cast<std::size_t>(i)]);
+    }
+    out[0].middleCols(c * columns, columns).noalias() =
+        V_.middleCols(c * k, k).lazyProduct(mine);
+  }
+  return out;
+}
+
+// D_c E, of the factor of the component alone.
+Blocked::Stacked Blocked::direction(const Stacked& E, Index width, std::size_t c) const {
+  const Component& at = components_[c];
+  Stacked out(E.size());
+  out[at.factor] = Matrix::Zero(E[at.factor].rows(), E[at.factor].cols());
+  out[at.factor].row(at.row) = E[at.factor].row(at.col);
+  if (at.row != at.col) out[at.factor].row(at.col) = E[at.factor].row(at.row);
+  static_cast<void>(width);
+  return out;
+}
+
+// E'D_c G.
+Matrix Blocked::inner(const Stacked& E, const Stacked& G, Index width,
+                      std::size_t c) const {
+  const Component& at = components_[c];
+  const Matrix &left = E[at.factor], &right = G[at.factor];
+  Matrix out = Matrix::Zero(width, width);
+  for (Index i = 0; i < left.cols(); i += width) {
+    const auto from = left.middleCols(i, width), to = right.middleCols(i, width);
+    out.noalias() += from.row(at.row).transpose() * to.row(at.col);
+    if (at.row != at.col) out.noalias() += from.row(at.col).transpose() * to.row(at.row);
+  }
+  return out;
+}
+
+// y'P G_c P G_d P y.
+void Blocked::add_average(Moments& out) const {
+  const auto count = components_.size();
+  const Index width = data_.p + 1;
+  const ProfiledFixed fixed = profiled_fixed(out.S);
+  out.average = Matrix::Zero(out.trace.size(), out.trace.size());
+  if (!(fixed.s > 0)) return;
+  Vector a(width);
+  a.head(data_.p) = -fixed.beta;
+  a(data_.p) = 1;
+  Stacked v(E_.size());
+  for (std::size_t f = 0; f < E_.size(); ++f) {
+    const Index levels = E_[f].cols() / width;
+    v[f].resize(E_[f].rows(), levels);
+    for (Index l = 0; l < levels; ++l)
+      v[f].col(l) = E_[f].middleCols(l * width, width) * a;
+  }
+  Matrix cross(data_.p, out.trace.size());
+  for (std::size_t c = 0; c < count; ++c) {
+    cross.col(static_cast<Index>(c)) = (out.W[c] * a).head(data_.p);
+  }
+  const Matrix taken = cross.transpose() * fixed.unscaled * cross;
+  for (std::size_t d = 0; d < count; ++d) {
+    const Stacked Gd = apply(direction(v, 1, d), 1);
+    for (std::size_t c = 0; c < count; ++c) {
+      const auto i = static_cast<Index>(c), j = static_cast<Index>(d);
+      out.average(i, j) = inner(v, Gd, 1, c)(0, 0) - taken(i, j);
+    }
+  }
+  out.average = (0.5 * (out.average + out.average.transpose())).eval();
+}
+
+// [X y]'H^-1 G_c H^-1 G_d H^-1[X y].
+void Blocked::add_products(Moments& out) const {
+  const auto count = components_.size();
+  const Index width = data_.p + 1, k = data_.factors[0].k;
+  out.WW.assign(count * count, Matrix::Zero(width, width));
+  if (rest_) {
+    for (std::size_t d = 0; d < count; ++d) {
+      const Stacked Gd = apply(direction(E_, width, d), width);
+      for (std::size_t c = 0; c < count; ++c)
+        out.WW[c * count + d] = inner(E_, Gd, width, c);
+    }
+    return;
+  }
+  std::vector<Matrix> DE(count), GDE(count);
+  for (Index c = 0; c < data_.classes(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
+      const auto E = E_[0].middleCols(s * width, width);
+      for (std::size_t i = 0; i < count; ++i) {
+        DE[i] = directed(E, components_[i].row, components_[i].col);
+        GDE[i].noalias() = G_.middleCols(c * k, k).lazyProduct(DE[i]);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t j = 0; j < count; ++j) {
+          out.WW[i * count + j].noalias() += DE[i].transpose().lazyProduct(GDE[j]);
+        }
+      }
+    }
+  }
+}
+
+// tr(H^-1 G_c H^-1 G_d): what the levels of the first factor give.
+void Blocked::add_traces(Moments& out) const {
+  const auto count = components_.size();
+  const Index k = data_.factors[0].k;
+  out.traces = Matrix::Zero(static_cast<Index>(count), static_cast<Index>(count));
+  std::vector<Matrix> GD(count), MD(count);
+  for (Index c = 0; c < data_.classes(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const Matrix G = G_.middleCols(c * k, k);
+    for (std::size_t i = 0; i < count; ++i) {
+      if (components_[i].factor != 0) continue;
+      GD[i] = directed(G, components_[i].row, components_[i].col);
+      if (rest_) MD[i] = directed(through_[at], components_[i].row, components_[i].col);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (components_[i].factor != 0) continue;
+      for (std::size_t j = 0; j <= i; ++j) {
+        if (components_[j].factor != 0) continue;
+        double value = GD[i].cwiseProduct(GD[j].transpose()).sum();
+        if (rest_) {
+          value -= GD[i].cwiseProduct(MD[j].transpose()).sum() +
+                   MD[i].cwiseProduct(GD[j].transpose()).sum();
+        }
+        out.traces(static_cast<Index>(i), static_cast<Index>(j)) +=
+            data_.count[at] * value;
+      }
+    }
+  }
+  if (rest_) add_rest_traces(out);
+  out.traces = Matrix(out.traces.selfadjointView<Eigen::Lower>());
+}
+
+namespace {
+
+// A symmetric r x r matrix in the form that multiplies fastest.
+class Summed {
+ public:
+  Summed(Index r, bool dense) : dense_(dense), r_(r) {
+    if (dense_) full_ = Matrix::Zero(r, r);
+  }
+  void add(Index row, Index col, double value) {
+    if (dense_) {
+      full_(row, col) += value;
+    } else {
+      entries_.emplace_back(static_cast<int>(row), static_cast<int>(col), value);
+    }
+  }
+  void finish() {
+    if (dense_) return;
+    sparse_.resize(r_, r_);
+    sparse_.setFromTriplets(entries_.begin(), entries_.end());
+    entries_.clear();
+  }
+  Matrix times(const Matrix& B) const {
+    return dense_ ? Matrix(full_ * B) : Matrix(sparse_ * B);
   }
 
  private:
-  const std::vector<Matrix>& D_;
-  Index count_;
-  Matrix trace_FF_, trace_FE_, quadratic_;
-  Vector first_;
-  Matrix cross_;  // p x count
-  std::vector<Matrix> weighted_;
+  bool dense_;
+  Index r_;
+  Matrix full_;
+  SparseMatrix sparse_;
+  Triplets entries_;
 };
-
-// dPsi / dtheta_i = e_row t_col' + t_col e_row'.
-std::vector<Matrix> psi_directions(const BlockedData& data, const Matrix& T) {
-  std::vector<Matrix> out(data.row.size(), Matrix::Zero(data.k, data.k));
-  for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i].row(data.row[i]) += T.col(data.col[i]).transpose();
-    out[i].col(data.row[i]) += T.col(data.col[i]);
-  }
-  return out;
-}
 
 }  // namespace
 
-BlockedMoments blocked_moments(const BlockedData& data, const ConstVectorRef& theta) {
-  const Matrix T = blocked_factor(data, theta);
-  BlockedMoments out;
-  out.S = data.C;
-  for (Index j = 0; j < data.q; ++j) {
-    const Level level = factor_level(data, T, j);
-    const Matrix RB = level.R * data.B_of(j);
-    out.logdet += 2 * level.L.diagonal().array().log().sum();
-    out.S.noalias() -= RB.transpose() * RB;
+// With U_j = Z_j'H_1^-1 Z_rest, N_c = sum_j U_j'D_c U_j and Y = I - M N, and (.)_ll the
+// diagonal blocks of the rest, what is left is
+//   both in the first factor   tr(M N_c M N_d)
+//   one of them, d in the rest tr(D_d (Y'N_c Y)_ll)
+//   both in the rest           the sum over pairs of blocks of tr(G D_c G D_d), G = N Y.
+// All of it a panel of columns of the rest at a time.
+void Blocked::add_rest_traces(Moments& out) const {
+  const auto count = components_.size();
+  const Index k = data_.factors[0].k, r = data_.rest_size();
+  std::vector<Summed> Nc;
+  std::vector<std::size_t> first;
+  for (std::size_t c = 0; c < count; ++c) {
+    if (components_[c].factor != 0) continue;
+    first.push_back(c);
+    Nc.emplace_back(r, rest_->dense());
+    Matrix U;
+    for (Index j = 0; j < data_.classes(); ++j) {
+      const auto at = static_cast<std::size_t>(j);
+      const Index from = data_.start[at], size = data_.start[at + 1] - from;
+      U = V_.middleCols(j * k, k) * data_.cross.middleCols(from, size);
+      const Matrix DU = directed(U, components_[c].row, components_[c].col);
+      const Matrix UDU = U.transpose() * DU;
+      for (Index b = 0; b < size; ++b) {
+        for (Index a = 0; a < size; ++a) {
+          Nc.back().add(data_.column[static_cast<std::size_t>(from + a)],
+                        data_.column[static_cast<std::size_t>(from + b)], UDU(a, b));
+        }
+      }
+    }
+    Nc.back().finish();
   }
-  return out;
-}
-
-BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRef& theta,
-                                    bool reml) {
-  const Index p = data.p, k = data.k;
-  const double dof = static_cast<double>(reml ? data.n - p : data.n);
-  const Matrix T = blocked_factor(data, theta);
-  const BlockedMoments moments = blocked_moments(data, theta);
-  const ProfiledFixed fixed = profiled_fixed(moments.S);
-  BlockedEvaluation out;
-  out.gradient = Vector::Zero(theta.size());
-  out.hessian = Matrix::Zero(theta.size(), theta.size());
-  out.psi_gradient = Matrix::Zero(k, k);
-  if (!(fixed.s > 0)) {
-    out.value = std::numeric_limits<double>::infinity();
-    return out;
-  }
-  out.value = moments.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof)) +
-              (reml ? fixed.logdet : 0);
-
-  const std::vector<Matrix> directions = psi_directions(data, T);
-  HessianSums sums(directions, p);
-  for (Index j = 0; j < data.q; ++j) {
-    const Whitened level = whiten_level(data, factor_level(data, T, j).R, j);
-    const Matrix e = level.E.leftCols(p);
-    const Vector v = level.E.col(p) - e * fixed.beta;
-    out.psi_gradient += level.F - (dof / fixed.s) * v * v.transpose();
-    if (reml) out.psi_gradient -= e * fixed.unscaled * e.transpose();
-    sums.add(level.F, e, v, fixed.unscaled);
-  }
-  out.hessian = sums.result(fixed.unscaled, fixed.s, dof, reml);
-  const Matrix GT = out.psi_gradient * T;
-  for (Index i = 0; i < theta.size(); ++i) {
-    const auto at = static_cast<std::size_t>(i);
-    out.gradient(i) = 2 * GT(data.row[at], data.col[at]);
-    for (Index l = 0; l < theta.size(); ++l) {
-      const auto to = static_cast<std::size_t>(l);
-      if (data.col[at] == data.col[to]) {
-        out.hessian(i, l) += 2 * out.psi_gradient(data.row[at], data.row[to]);
+  for (std::size_t g = 1; g < data_.factors.size(); ++g) {
+    const Index kg = data_.factors[g].k;
+    const Index panel = std::max<Index>(1, (rest_->dense() ? 512 : 64) / kg);
+    for (Index l = 0; l < data_.factors[g].q; l += panel) {
+      const Index levels = std::min(panel, data_.factors[g].q - l), width = levels * kg;
+      const Index from = offset_[g] + l * kg;
+      Matrix unit = Matrix::Zero(r, width);
+      for (Index i = 0; i < width; ++i) unit(from + i, i) = 1;
+      const Matrix M = rest_->multiply_M(unit);
+      Matrix Y = unit - rest_->multiply_M(rest_->multiply_N(unit));
+      const Matrix G = rest_->multiply_N(Y);
+      std::vector<Matrix> MN, NM, NY;
+      for (const Summed& N : Nc) {
+        MN.push_back(rest_->multiply_M(N.times(unit)));
+        NM.push_back(N.times(M));
+        NY.push_back(N.times(Y));
+      }
+      for (std::size_t a = 0; a < first.size(); ++a) {
+        const auto i = static_cast<Index>(first[a]);
+        for (std::size_t b = 0; b <= a; ++b) {
+          out.traces(i, static_cast<Index>(first[b])) += MN[a].cwiseProduct(NM[b]).sum();
+        }
+      }
+      for (std::size_t d = 0; d < count; ++d) {
+        if (components_[d].factor != g) continue;
+        const Index row = components_[d].row, col = components_[d].col;
+        for (std::size_t a = 0; a < first.size(); ++a) {
+          double value = 0;
+          for (Index at = 0; at < width; at += kg) {
+            value += Y.col(at + row).dot(NY[a].col(at + col));
+            if (row != col) value += Y.col(at + col).dot(NY[a].col(at + row));
+          }
+          const auto i = static_cast<Index>(std::max(d, first[a]));
+          out.traces(i, static_cast<Index>(std::min(d, first[a]))) += value;
+        }
+        for (std::size_t c = 0; c < count; ++c) {
+          const Component& other = components_[c];
+          if (other.factor == 0 || other.factor > g || (other.factor == g && c > d))
+            continue;
+          const Index kf = data_.factors[other.factor].k;
+          double value = 0;
+          for (Index m = 0; m < data_.factors[other.factor].q; ++m) {
+            const auto block = G.middleRows(offset_[other.factor] + m * kf, kf);
+            for (Index at = 0; at < width; at += kg) {
+              // tr(D_c G_ml D_d G_lm)
+              const auto one = [&](Index x, Index y, Index u, Index v) {
+                return block(x, at + u) * block(y, at + v);
+              };
+              value += one(other.row, other.col, row, col);
+              if (other.row != other.col) value += one(other.col, other.row, row, col);
+              if (row != col) value += one(other.row, other.col, col, row);
+              if (other.row != other.col && row != col)
+                value += one(other.col, other.row, col, row);
+            }
+          }
+          const auto i = static_cast<Index>(std::max(c, d));
+          out.traces(i, static_cast<Index>(std::min(c, d))) += value;
+        }
       }
     }
   }
+}
+
+Moments Blocked::moments(const Vector& theta, Order order) {
+  Moments out;
+  eliminate(theta, out);
+  if (order == Order::value) return out;
+  whiten(out);
+  if (order == Order::average && rest_) add_average(out);
+  if (order == Order::exact) {
+    add_products(out);
+    add_traces(out);
+  }
   return out;
 }
 
-namespace {
-
-// The free elements of a factor: the inverse of blocked_factor().
-Vector theta_of(const BlockedData& data, const Matrix& factor) {
-  Vector theta(static_cast<Index>(data.row.size()));
-  for (std::size_t i = 0; i < data.row.size(); ++i) {
-    theta(static_cast<Index>(i)) = factor(data.row[i], data.col[i]);
-  }
-  return theta;
-}
-
-// The columns of T that the pattern leaves free at or below their diagonal form blocks,
-// one per term; a block that is rank deficient is factored again so that its zero columns
-// are exactly those whose own diagonal is free to grow.
-struct Canonical {
-  Vector theta;
-  bool singular = false;
-};
-Canonical canonical_theta(const BlockedData& data, const ConstVectorRef& theta,
-                          double negligible) {
-  Matrix T = blocked_factor(data, theta);
-  const Matrix psi = T * T.transpose();
-  Matrix factor = Matrix::Zero(data.k, data.k);
-  Canonical out;
-  for (Index c = 0; c < data.k; ++c) {
-    double pivot = psi(c, c) - factor.row(c).head(c).squaredNorm();
-    if (pivot <= negligible * negligible) {
-      out.singular = true;
-      continue;
+std::vector<Blocked::Effects> Blocked::effects(const Vector& theta, bool variances) {
+  const Moments at = moments(theta, Order::gradient);
+  const ProfiledFixed fixed = profiled_fixed(at.S);
+  const Index p = data_.p, width = p + 1;
+  Vector a(width);
+  a.head(p) = -fixed.beta;
+  a(p) = 1;
+  std::vector<Effects> out(data_.factors.size());
+  Matrix M, FK;
+  for (std::size_t f = 0; f < out.size(); ++f) {
+    const Index k = data_.factors[f].k, q = data_.factors[f].q;
+    const Matrix psi = T_[f] * T_[f].transpose();
+    out[f].mode.resize(k, q);
+    if (variances) {
+      out[f].conditional.resize(k, k * q);
+      out[f].prediction.resize(k, k * q);
     }
-    pivot = std::sqrt(pivot);
-    factor(c, c) = pivot;
-    for (Index r = c + 1; r < data.k; ++r) {
-      factor(r, c) =
-          (psi(r, c) - factor.row(r).head(c).dot(factor.row(c).head(c))) / pivot;
+    for (Index j = 0; j < q; ++j) {
+      const Matrix psi_E = psi * E_[f].middleCols(j * width, width);
+      out[f].mode.col(j) = psi_E * a;
+      if (!variances) continue;
+      auto conditional = out[f].conditional.middleCols(j * k, k);
+      if (f > 0) {
+        std::vector<int> columns(static_cast<std::size_t>(k));
+        std::iota(columns.begin(), columns.end(), static_cast<int>(offset_[f] + j * k));
+        rest_->at(columns.data(), k, M);
+        conditional = M;
+      } else {
+        conditional = F_.middleCols(j * k, k);
+        if (rest_) {
+          const auto i = static_cast<std::size_t>(j);
+          const Index from = data_.start[i], size = data_.start[i + 1] - from;
+          rest_->at(data_.column.data() + from, size, M);
+          FK.noalias() = F_.middleCols(j * k, k) * data_.cross.middleCols(from, size);
+          conditional += FK * M * FK.transpose();
+        }
+      }
+      const Matrix of_X = psi_E.leftCols(p);
+      out[f].prediction.middleCols(j * k, k) =
+          conditional + of_X * fixed.unscaled * of_X.transpose();
     }
   }
-  out.theta = theta_of(data, factor);
   return out;
 }
 
-// Negative curvature of the criterion out of the null space of Psi, within the pattern:
-// the KKT condition of Psi >= 0. Returns true, and a theta that leaves, when it is
-// violated.
-bool leaves_boundary(const BlockedData& data, const BlockedEvaluation& at,
-                     const Vector& theta, Vector& escaped) {
-  const Matrix T = blocked_factor(data, theta);
-  Matrix pattern = Matrix::Zero(data.k, data.k);
-  for (std::size_t i = 0; i < data.row.size(); ++i) {
-    pattern(data.row[i], data.col[i]) = pattern(data.col[i], data.row[i]) = 1;
-  }
-  const Matrix psi = T * T.transpose();
-  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(psi);
-  const double zero = 1e-10 * std::max(1.0, eigen.eigenvalues().maxCoeff());
-  Index nullity = 0;
-  while (nullity < data.k && eigen.eigenvalues()(nullity) <= zero) ++nullity;
-  if (nullity == 0) return false;
-  const Matrix N = eigen.eigenvectors().leftCols(nullity);
-  const Matrix G = at.psi_gradient.cwiseProduct(pattern);
-  const Eigen::SelfAdjointEigenSolver<Matrix> reduced(N.transpose() * G * N);
-  if (reduced.eigenvalues()(0) >= -1e-7 * std::max(1.0, G.cwiseAbs().maxCoeff()))
-    return false;
-  const Vector v = N * reduced.eigenvectors().col(0);
-  const Matrix grown = (psi + 1e-2 * v * v.transpose()).cwiseProduct(pattern);
-  const Matrix factor =
-      Eigen::LLT<Matrix>(grown + 1e-12 * Matrix::Identity(data.k, data.k)).matrixL();
-  escaped = theta_of(data, factor);
-  return true;
-}
-
-// The diagonal of T where it is small, in decreasing order.
-std::vector<double> small_pivots(const BlockedData& data, const ConstVectorRef& theta) {
-  std::vector<double> out;
-  for (std::size_t i = 0; i < data.row.size(); ++i) {
-    const double pivot = std::abs(theta(static_cast<Index>(i)));
-    if (data.row[i] == data.col[i] && pivot > 0 && pivot < 0.05) out.push_back(pivot);
-  }
-  std::sort(out.rbegin(), out.rend());
-  return out;
-}
-
-// One search, and whether nearly zero columns of T are zero: towards such an optimum the
-// criterion is flat and steps get ever smaller, so that it is searched for again from
-// there, with all of the small columns at zero, then with all but the largest of them.
-NewtonResult search_once(const BlockedData& data, bool reml, double tolerance,
-                         int max_iterations, const Vector& start) {
-  const auto f = [&](const Vector& theta) -> Evaluation {
-    return blocked_criterion(data, theta, reml);
-  };
-  NewtonResult best = minimise_newton(f, start, tolerance, max_iterations);
-  const double allowed = best.at.value + 1e-11 * (1 + std::abs(best.at.value));
-  const Vector found = canonical_theta(data, best.x, 0).theta;
-  for (double pivot : small_pivots(data, found)) {
-    const Canonical rounded = canonical_theta(data, found, pivot * (1 + 1e-9));
-    NewtonResult again = minimise_newton(f, rounded.theta, tolerance, max_iterations);
-    again.iterations += best.iterations;
-    again.evaluations += best.evaluations;
-    if (again.at.value <= allowed && (again.converged || !best.converged)) return again;
-    best.iterations = again.iterations;
-    best.evaluations = again.evaluations;
-  }
-  return best;
-}
-
-BlockedFit fit_from(const BlockedData& data, bool reml, double tolerance,
-                    int max_iterations, const Vector& start) {
-  BlockedFit fit;
-  Vector theta = start;
-  for (int round = 0; round < 20; ++round) {
-    const NewtonResult newton = search_once(data, reml, tolerance, max_iterations, theta);
-    const Canonical found = canonical_theta(data, newton.x, 1e-12);
-    fit.iterations += newton.iterations;
-    fit.evaluations += newton.evaluations + 1;
-    fit.converged = newton.converged;
-    fit.theta = found.theta;
-    fit.singular = found.singular;
-    fit.at = blocked_criterion(data, fit.theta, reml);
-    Vector escaped;
-    if (!found.singular || !leaves_boundary(data, fit.at, fit.theta, escaped)) return fit;
-    theta = escaped;
-  }
-  fit.converged = false;
-  return fit;
-}
-
-}  // namespace
-
-BlockedFit fit_blocked(const BlockedData& data, bool reml, double tolerance,
-                       int max_iterations, const std::vector<Vector>& starts) {
-  BlockedFit best;
-  int evaluations = 0;
-  for (const Vector& start : starts) {
-    const BlockedFit fit = fit_from(data, reml, tolerance, max_iterations, start);
-    evaluations += fit.evaluations;
-    if (best.starts == 0 || fit.at.value < best.at.value) {
-      best = fit;
-      best.starts = 1;
+// H^-1_ii = 1 - z_i'Var(u | y) z_i, and (H^-1 X)_i = x_i - z_i'Psi Z'H^-1 X.
+Vector Blocked::leverage(const Vector& theta, const std::vector<FactorRows>& rows,
+                         const ConstMatrixRef& Xy) {
+  const Moments at = moments(theta, Order::gradient);
+  const ProfiledFixed fixed = profiled_fixed(at.S);
+  const Index p = data_.p, width = p + 1, k = data_.factors[0].k;
+  std::vector<Matrix> psi;
+  for (const Matrix& T : T_) psi.push_back(T * T.transpose());
+  Vector out(Xy.rows());
+  Matrix M;
+  Vector x(p), t;
+  for (Index i = 0; i < out.size(); ++i) {
+    const auto row = static_cast<std::size_t>(i);
+    x = Xy.row(i).head(p);
+    for (std::size_t f = 0; f < rows.size(); ++f) {
+      const Index l = rows[f].level[row];
+      x -= E_[f].middleCols(l * width, p).transpose() *
+           (psi[f] * rows[f].Z.row(i).transpose());
     }
-  }
-  best.evaluations = evaluations;
-  best.starts = static_cast<int>(starts.size());
-  return best;
-}
-
-BlockedEffects blocked_effects(const BlockedData& data, const ConstVectorRef& theta) {
-  const Index p = data.p, k = data.k;
-  const Matrix T = blocked_factor(data, theta);
-  const Matrix psi = T * T.transpose();
-  const ProfiledFixed fixed = profiled_fixed(blocked_moments(data, theta).S);
-  BlockedEffects out;
-  out.mode.resize(k, data.q);
-  out.conditional.resize(k, k * data.q);
-  out.prediction.resize(k, k * data.q);
-  for (Index j = 0; j < data.q; ++j) {
-    const Matrix Rj = factor_level(data, T, j).R;
-    const Whitened level = whiten_level(data, Rj, j);
-    const Matrix e = level.E.leftCols(p);
-    out.mode.col(j) = psi * (level.E.col(p) - e * fixed.beta);
-    const Matrix pe = psi * e;
-    out.conditional.middleCols(j * k, k) = Rj.transpose() * Rj;
-    out.prediction.middleCols(j * k, k) =
-        Rj.transpose() * Rj + pe * fixed.unscaled * pe.transpose();
+    const Index j = rows[0].level[row];
+    const Vector z = rows[0].Z.row(i), Fz = F_.middleCols(j * k, k) * z;
+    double explained = z.dot(Fz);
+    if (rest_) {
+      const Index from = data_.start[static_cast<std::size_t>(j)];
+      const Index size = data_.start[static_cast<std::size_t>(j) + 1] - from;
+      const int* columns = data_.column.data() + from;
+      t = -data_.cross.middleCols(from, size).transpose() * Fz;
+      for (std::size_t f = 1; f < rows.size(); ++f) {
+        const Index kf = data_.factors[f].k;
+        const int first = static_cast<int>(offset_[f] + rows[f].level[row] * kf);
+        const Index place = std::lower_bound(columns, columns + size, first) - columns;
+        t.segment(place, kf) += rows[f].Z.row(i).transpose();
+      }
+      rest_->at(columns, size, M);
+      explained += t.dot(M * t);
+    }
+    out(i) = explained + x.dot(fixed.unscaled * x);
   }
   return out;
 }

@@ -1,77 +1,128 @@
-// One grouping factor with k random effects per level, i.i.d. over the q levels. A single
-// one needs less: see rotated.h.
+// I.i.d. random effects, any number of terms and grouping factors.
 //
-//   y ~ N(X beta, sigma2 H),  H = I + Z (I_q x Psi) Z',  Psi = T T' (k x k)
+//   y ~ N(X beta, sigma2 H),  H = I + sum_f Z_f (I x Psi_f) Z_f'
 //
-// T is lower triangular with a free pattern (a block per term, diagonal for `||`), and
-// theta holds its free elements. Only the cross-products within each level are needed, so
-// that no evaluation depends on the number of records.
+// A factor f has q_f levels with k_f effects each; Psi_f is block diagonal over its terms
+// (see covariance.h). Everything follows from the cross-products of [Z X y], so that no
+// evaluation depends on the number of records. The factor with the most effects is
+// eliminated level by level; of the others, r effects in all, remains their Schur
+// complement ("the rest", see rest.h). Levels of a single factor with equal
+// cross-products Z_j'Z_j are one class.
 #pragma once
 
+#include <memory>
 #include <vector>
 
-#include "core/criterion.h"
-#include "core/newton.h"
+#include "core/covariance.h"
+#include "core/moments.h"
+#include "core/rest.h"
 #include "core/types.h"
 
 namespace kinlmm {
 
+struct Factor {
+  Index q = 0;             // levels
+  Index k = 0;             // effects per level
+  std::vector<int> terms;  // of the covariance, whose columns stand side by side
+};
+
 struct BlockedData {
-  Index n = 0;                // records
-  Index p = 0;                // fixed effects
-  Index k = 0;                // random effects per level
-  Index q = 0;                // levels
-  Matrix A;                   // k x kq, Z_j'Z_j side by side
-  Matrix B;                   // k x (p+1)q, Z_j'[X y] side by side
-  Matrix C;                   // (p+1) x (p+1), [X y]'[X y]
-  std::vector<int> row, col;  // of T, 0-based, for each element of theta; row >= col
+  Index n = 0;                  // records
+  Index p = 0;                  // fixed effects
+  std::vector<int> sizes;       // of the terms, in the order of theta
+  std::vector<Factor> factors;  // that to be eliminated comes first
+  // of the first factor, class by class; a class without a rest may stand for many levels
+  Matrix A;                // k x k classes, Z_j'Z_j
+  std::vector<int> count;  // levels of the class
+  std::vector<int> slice;  // classes + 1: where its slices of B begin
+  Matrix B;  // k x (p+1) slices, Z_j'[X y]; the slices of a class have its cross-product
+  // of the first factor with the rest, level by level
+  std::vector<int>
+      start;  // q + 1: where the columns of a level begin, empty without a rest
+  std::vector<int> column;  // of the rest, increasing within a level
+  Matrix cross;             // k x columns
+  // of the rest
+  SparseMatrix rest;  // r x r, lower triangle of Z'Z
+  Matrix rest_Xy;     // r x (p+1)
+  Matrix C;           // (p+1) x (p+1), [X y]'[X y]
 
-  auto A_of(Index j) const { return A.middleCols(j * k, k); }
-  auto B_of(Index j) const { return B.middleCols(j * (p + 1), p + 1); }
+  Index classes() const { return static_cast<Index>(count.size()); }
+  Index rest_size() const { return rest_Xy.rows(); }
 };
 
-// Cross-products of Z (n x k), Xy (n x (p+1)) over level (n, 0-based). Rows are taken as
-// they are: weights have been multiplied in by the caller.
-BlockedData blocked_data(const ConstMatrixRef& Z, const ConstMatrixRef& Xy,
-                         const std::vector<int>& level, Index q);
-
-// T (k x k) of theta.
-Matrix blocked_factor(const BlockedData& data, const ConstVectorRef& theta);
-
-// log|H| and [X y]'H^-1[X y] at theta.
-struct BlockedMoments {
-  double logdet = 0;
-  Matrix S;  // (p+1) x (p+1)
+// Rows of one factor: its levels (0-based) and Z (n x k).
+struct FactorRows {
+  std::vector<int> level;
+  Index q = 0;
+  Matrix Z;
 };
-BlockedMoments blocked_moments(const BlockedData& data, const ConstVectorRef& theta);
 
-// The criterion (see criterion.h) at theta, its gradient and its exact Hessian in theta,
-// and the gradient G in Psi (symmetric; d criterion = <G, dPsi>), which decides at the
-// boundary.
-struct BlockedEvaluation : Evaluation {
-  Matrix psi_gradient;  // k x k
-};
-BlockedEvaluation blocked_criterion(const BlockedData& data, const ConstVectorRef& theta,
-                                    bool reml);
+// Cross-products. Rows are taken as they are: weights have been multiplied in by the
+// caller. The order of the factors is that of elimination.
+BlockedData blocked_data(const std::vector<FactorRows>& rows, const ConstMatrixRef& Xy);
 
-struct BlockedFit {
-  Vector theta;
-  BlockedEvaluation at;
-  int iterations = 0;
-  int evaluations = 0;
-  int starts = 0;
-  bool converged = false;
-  bool singular = false;  // Psi is not of full rank (its pattern's rank)
-};
-BlockedFit fit_blocked(const BlockedData& data, bool reml, double tolerance,
-                       int max_iterations, const std::vector<Vector>& starts);
+// The factor to eliminate first: the one with the most effects.
+Index first_factor(const std::vector<Index>& effects);
 
-// Random effects at theta, and their variances without sigma2, per level.
-struct BlockedEffects {
-  Matrix mode;         // k x q, Psi Z_j'H^-1(y - X beta)
-  Matrix conditional;  // k x kq, Var(u_j | y, beta, theta)
-  Matrix prediction;   // k x kq, Var(u_hat_j - u_j), beta estimated
+// The same data with levels of equal Z_j'Z_j as one class, for a single factor; else the
+// data as they are.
+BlockedData merged_levels(const BlockedData& data);
+
+class Blocked {
+ public:
+  explicit Blocked(const BlockedData& data);
+
+  const Covariance& covariance() const { return covariance_; }
+  Moments moments(const Vector& theta, Order order);
+
+  // Whether the exact Hessian costs little beside the gradient.
+  bool exact_is_cheap() const;
+
+  // Random effects at theta, and their variances without sigma2, for each factor in the
+  // order of the data.
+  struct Effects {
+    Matrix mode;         // k x q, Psi Z_j'H^-1(y - X beta)
+    Matrix conditional;  // k x kq, Var(u_j | y, beta, theta)
+    Matrix prediction;   // k x kq, Var(u_hat_j - u_j), beta estimated
+  };
+  std::vector<Effects> effects(const Vector& theta, bool variances);
+
+  // Diagonal of the hat matrix I - P for records with these rows (see blocked_data()).
+  Vector leverage(const Vector& theta, const std::vector<FactorRows>& rows,
+                  const ConstMatrixRef& Xy);
+
+ private:
+  struct Component {
+    std::size_t factor;
+    Index row, col;  // within the level
+  };
+  // Every factor's rows of a matrix with a row for each effect.
+  using Stacked = std::vector<Matrix>;  // factor -> k x (columns of the matrix) q
+
+  Matrix factor_T(const Vector& theta, std::size_t f) const;
+  void eliminate(const Vector& theta, Moments& out);
+  void whiten(Moments& out);
+  Stacked apply(const Stacked& K, Index columns) const;
+  Stacked direction(const Stacked& E, Index width, std::size_t c) const;
+  Matrix inner(const Stacked& E, const Stacked& G, Index width, std::size_t c) const;
+  void add_average(Moments& out) const;
+  void add_products(Moments& out) const;
+  void add_traces(Moments& out) const;
+  void add_rest_traces(Moments& out) const;
+
+  const BlockedData& data_;
+  Covariance covariance_;
+  std::vector<Component> components_;
+  std::vector<Index> offset_;  // of the factors in the rest
+  std::unique_ptr<Rest> rest_;
+  // at the last theta
+  std::vector<Matrix> T_;  // of the factors
+  Matrix F_;               // k x k classes, T (T'A T + I)^-1 T'
+  Matrix V_;               // k x k classes, I - A F
+  Matrix G_;               // k x k classes, V A = Z_j'H_1^-1 Z_j, H_1 without the rest
+  Matrix X_;               // r x (p+1), M Z'H_1^-1 [X y]
+  Stacked E_;              // Z'H^-1[X y]
+  std::vector<Matrix> through_;  // of the levels, U_j M U_j', U_j = Z_j'H_1^-1 Z_rest
 };
-BlockedEffects blocked_effects(const BlockedData& data, const ConstVectorRef& theta);
 
 }  // namespace kinlmm

@@ -25,7 +25,61 @@ ProfiledFixed profiled_fixed(const Matrix& S) {
   return out;
 }
 
-Point profiled_criterion(const Moments& m, Index n, bool reml, double tau) {
+Evaluation profiled_criterion(const Moments& m, Index n, bool reml, Order order) {
+  const Index p = m.S.rows() - 1, count = m.trace.size();
+  const double dof = static_cast<double>(reml ? n - p : n);
+  Evaluation out;
+  out.gradient = Vector::Zero(count);
+  out.hessian = Matrix::Zero(count, count);
+  const ProfiledFixed fixed = profiled_fixed(m.S);
+  if (!(fixed.s > 0)) {
+    out.value = std::numeric_limits<double>::infinity();
+    return out;
+  }
+  out.value = m.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof)) +
+              (reml ? fixed.logdet : 0);
+  if (order == Order::value) return out;
+
+  Vector a(p + 1);  // y - X beta = [X y] a
+  a.head(p) = -fixed.beta;
+  a(p) = 1;
+  Vector first(count);  // y'P G_c P y
+  Matrix cross(p, count);
+  std::vector<Matrix> QW(static_cast<std::size_t>(count));
+  for (Index c = 0; c < count; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const Vector Wa = m.W[at] * a;
+    first(c) = a.dot(Wa);
+    cross.col(c) = Wa.head(p);
+    out.gradient(c) = m.trace(c) - dof * first(c) / fixed.s;
+    if (!reml || p == 0) continue;
+    QW[at] = fixed.unscaled * m.W[at].topLeftCorner(p, p);
+    out.gradient(c) -= QW[at].trace();
+  }
+  const Matrix through = fixed.unscaled * cross;
+  for (Index c = 0; c < count; ++c) {
+    for (Index d = 0; d <= c; ++d) {
+      const double slopes = first(c) * first(d) / (fixed.s * fixed.s);
+      if (order == Order::average) {
+        out.hessian(c, d) = dof * (m.average(c, d) / fixed.s - slopes);
+      } else if (order == Order::exact) {
+        const Matrix& WW = m.WW[static_cast<std::size_t>(c * count + d)];
+        const double quadratic = a.dot(WW * a) - cross.col(c).dot(through.col(d));
+        double trace = m.traces(c, d);
+        if (reml && p > 0) {
+          const auto C = static_cast<std::size_t>(c), D = static_cast<std::size_t>(d);
+          trace += QW[C].cwiseProduct(QW[D].transpose()).sum() -
+                   2 * fixed.unscaled.cwiseProduct(WW.topLeftCorner(p, p)).sum();
+        }
+        out.hessian(c, d) = -trace + dof * (2 * quadratic / fixed.s - slopes);
+      }
+      out.hessian(d, c) = out.hessian(c, d);
+    }
+  }
+  return out;
+}
+
+Point profiled_criterion(const RatioMoments& m, Index n, bool reml, double tau) {
   const Index p = m.S.rows() - 1;
   const double dof = static_cast<double>(reml ? n - p : n);
   Point out;

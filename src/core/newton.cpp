@@ -102,17 +102,31 @@ Vector trust_region_step(const Vector& g, const Vector& h, const Matrix& V,
   return V * step(base + hi);
 }
 
+// Symmetric rank-one update, so that the average of the two Hessians and the correction
+// explain the change of the gradient along p.
+void update_correction(const Evaluation& from, const Evaluation& to, const Vector& p,
+                       Matrix& correction) {
+  const Vector explained = 0.5 * (from.hessian + to.hessian) * p + correction * p;
+  const Vector u = to.gradient - from.gradient - explained;
+  const double along = u.dot(p);
+  if (std::abs(along) > 1e-6 * u.norm() * p.norm())
+    correction += u * u.transpose() / along;
+}
+
 }  // namespace
 
 NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
-                             const Vector& start, double tolerance, int max_iterations) {
+                             const Vector& start, double tolerance, int max_iterations,
+                             bool approximate) {
   NewtonResult result;
+  Matrix correction = Matrix::Zero(start.size(), start.size());
   result.x = start;
   result.at = f(start);
   result.evaluations = 1;
   double radius = 1.0;
   for (; result.iterations < max_iterations; ++result.iterations) {
-    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(result.at.hessian);
+    const Matrix hessian = result.at.hessian + correction;
+    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(hessian);
     const Vector& h = eigen.eigenvalues();
     const double size = result.at.gradient.cwiseAbs().maxCoeff();
     const bool curved_down =
@@ -123,8 +137,7 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
     }
     const Vector p =
         trust_region_step(result.at.gradient, h, eigen.eigenvectors(), radius);
-    const double predicted =
-        -(result.at.gradient.dot(p) + 0.5 * p.dot(result.at.hessian * p));
+    const double predicted = -(result.at.gradient.dot(p) + 0.5 * p.dot(hessian * p));
     const Evaluation next = f(result.x + p);
     ++result.evaluations;
     const double gained = result.at.value - next.value;
@@ -149,6 +162,9 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
         radius *= 3;
       }
       if (radius < 1e-12) break;
+    }
+    if (approximate && std::isfinite(next.value)) {
+      update_correction(result.at, next, p, correction);
     }
     if (accept) {
       result.x += p;

@@ -37,6 +37,7 @@ struct Evaluation {
   double value = 0;
   Vector gradient;
   Matrix hessian;
+  Vector carried;  // of the caller's, kept with the point
 };
 
 struct NewtonResult {
@@ -51,7 +52,10 @@ struct NewtonResult {
 // decomposition of the Hessian, so that it leaves saddle points along their directions of
 // negative curvature. Stops at max|gradient| < tolerance with no negative curvature, or
 // where neither the value nor the gradient can be improved in double precision.
+// An approximate Hessian is corrected by what the steps so far tell of it (symmetric
+// rank-one updates of the difference).
 NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
-                             const Vector& start, double tolerance, int max_iterations);
+                             const Vector& start, double tolerance, int max_iterations,
+                             bool approximate = false);
 
 }  // namespace kinlmm

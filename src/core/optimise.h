@@ -29,8 +29,8 @@ struct Optimum {
   bool singular = false;  // some Psi_t is not of full rank
 };
 
-// Trust-region Newton from each start; the best is returned. Where a Psi_t loses rank, the
-// KKT condition of Psi_t >= 0 decides whether the search stays there.
+// Trust-region Newton from each start; the best is returned. Where a Psi_t loses rank,
+// the KKT condition of Psi_t >= 0 decides whether the search stays there.
 Optimum optimise(const MomentsAt& moments, Index n, const Covariance& covariance,
                  const OptimiseSettings& settings, const std::vector<Vector>& starts);
 

@@ -3,98 +3,195 @@
 
 #include "check.h"
 #include "core/blocked.h"
+#include "core/criterion.h"
 #include "reference.h"
 
 using namespace kinlmm;
 
 namespace {
 
-// Unbalanced groups with an intercept and a slope.
+// n records of factors with q levels and k effects; each factor is one term. Where it is
+// `nested`, the levels of a factor are parts of those of the next.
 struct Example {
-  Matrix X, Z;
+  Matrix X, Xy;
   Vector y;
-  std::vector<int> level;
+  std::vector<FactorRows> rows;
   BlockedData data;
-  explicit Example(bool diagonal = false) {
+  Example(Index n, const std::vector<Index>& q, const std::vector<Index>& k,
+          bool nested = false) {
     std::srand(3);
-    const std::vector<int> sizes = {3, 8, 1, 5, 6, 2};
-    for (std::size_t j = 0; j < sizes.size(); ++j) {
-      for (int i = 0; i < sizes[j]; ++i) level.push_back(static_cast<int>(j));
-    }
-    const Index n = static_cast<Index>(level.size());
     X = Matrix::Random(n, 2);
     X.col(0).setOnes();
-    Z = X;
     y = Vector::Random(n);
-    for (Index i = 0; i < n; ++i) y(i) += level[static_cast<std::size_t>(i)] % 3;
-    Matrix Xy(n, 3);
+    for (std::size_t f = 0; f < q.size(); ++f) {
+      FactorRows factor;
+      factor.q = q[f];
+      factor.Z = Matrix::Random(n, k[f]);
+      factor.Z.col(0).setOnes();
+      for (Index i = 0; i < n; ++i) {
+        const Index level =
+            nested ? (f == 0 ? i % q[0]
+                             : rows[f - 1].level[static_cast<std::size_t>(i)] % q[f])
+                   : (i < q[f] ? i : std::rand() % q[f]);
+        factor.level.push_back(static_cast<int>(level));
+        y(i) += (level % 3) * factor.Z.row(i).sum();
+      }
+      rows.push_back(factor);
+    }
+    Xy.resize(n, 3);
     Xy << X, y;
-    data = blocked_data(Z, Xy, level, static_cast<Index>(sizes.size()));
-    data.row = diagonal ? std::vector<int>{0, 1} : std::vector<int>{0, 1, 1};
-    data.col = diagonal ? std::vector<int>{0, 1} : std::vector<int>{0, 0, 1};
+    data = blocked_data(rows, Xy);
+    for (std::size_t f = 0; f < q.size(); ++f) {
+      data.sizes.push_back(static_cast<int>(k[f]));
+      data.factors[f].terms = {static_cast<int>(f)};
+    }
   }
-  Matrix H(const Matrix& T) const {
-    const Matrix psi = T * T.transpose();
-    Matrix out = Matrix::Identity(y.size(), y.size());
+  // Z_f, n x q k.
+  Matrix Z(std::size_t f) const {
+    const Index k = rows[f].Z.cols();
+    Matrix out = Matrix::Zero(y.size(), rows[f].q * k);
     for (Index i = 0; i < y.size(); ++i) {
-      for (Index j = 0; j < y.size(); ++j) {
-        if (level[static_cast<std::size_t>(i)] == level[static_cast<std::size_t>(j)]) {
-          out(i, j) += Z.row(i).dot(psi * Z.row(j).transpose());
+      out.row(i).segment(rows[f].level[static_cast<std::size_t>(i)] * k, k) =
+          rows[f].Z.row(i);
+    }
+    return out;
+  }
+  // dH/dpsi, for every component.
+  std::vector<Matrix> G() const {
+    std::vector<Matrix> out;
+    for (std::size_t f = 0; f < rows.size(); ++f) {
+      const Matrix full = Z(f);
+      const Index k = rows[f].Z.cols();
+      for (Index c = 0; c < k; ++c) {
+        for (Index r = c; r < k; ++r) {
+          Matrix sum = Matrix::Zero(y.size(), y.size());
+          for (Index l = 0; l < rows[f].q; ++l) {
+            sum += full.col(l * k + r) * full.col(l * k + c).transpose();
+            if (r != c) sum += full.col(l * k + c) * full.col(l * k + r).transpose();
+          }
+          out.push_back(sum);
         }
       }
     }
     return out;
   }
+  Matrix H(const Vector& psi) const {
+    Matrix out = Matrix::Identity(y.size(), y.size());
+    const std::vector<Matrix> parts = G();
+    for (std::size_t c = 0; c < parts.size(); ++c)
+      out += psi(static_cast<Index>(c)) * parts[c];
+    return out;
+  }
 };
+
+double largest(const Matrix& a, const Matrix& b) {
+  return (a - b).cwiseAbs().maxCoeff() / std::max(1.0, b.cwiseAbs().maxCoeff());
+}
+
+void check_moments(const Example& e, const BlockedData& data, const Vector& theta) {
+  Blocked engine(data);
+  const Moments at = engine.moments(theta, Order::exact);
+  const std::vector<Matrix> G = e.G();
+  const Matrix H = e.H(engine.covariance().psi(theta));
+  const Matrix Hi = H.inverse();
+  CHECK_NEAR(at.logdet, std::log(H.determinant()), 1e-8);
+  CHECK_NEAR(largest(at.S, e.Xy.transpose() * Hi * e.Xy), 0, 1e-11);
+  for (std::size_t c = 0; c < G.size(); ++c) {
+    const Matrix HG = Hi * G[c];
+    CHECK_NEAR(at.trace(static_cast<Index>(c)) / HG.trace(), 1, 1e-10);
+    CHECK_NEAR(largest(at.W[c], e.Xy.transpose() * HG * Hi * e.Xy), 0, 1e-10);
+    for (std::size_t d = 0; d < G.size(); ++d) {
+      const Matrix product = HG * Hi * G[d];
+      CHECK_NEAR(
+          at.traces(static_cast<Index>(c), static_cast<Index>(d)) / product.trace(), 1,
+          1e-9);
+      CHECK_NEAR(largest(at.WW[c * G.size() + d], e.Xy.transpose() * product * Hi * e.Xy),
+                 0, 1e-10);
+    }
+  }
+  const Moments average = engine.moments(theta, Order::average);
+  if (average.average.size() == 0) return;
+  const Matrix HiX = Hi * e.X;
+  const Matrix P = Hi - HiX * (e.X.transpose() * HiX).inverse() * HiX.transpose();
+  for (std::size_t c = 0; c < G.size(); ++c) {
+    for (std::size_t d = 0; d < G.size(); ++d) {
+      const Vector Py = P * e.y;
+      const double value = (G[c] * Py).dot(P * (G[d] * Py));
+      CHECK_NEAR(average.average(static_cast<Index>(c), static_cast<Index>(d)) / value, 1,
+                 1e-9);
+    }
+  }
+}
 
 }  // namespace
 
-TEST(blocked_criterion_is_the_dense_one) {
-  const Example e;
-  for (int i = 0; i < 6; ++i) {
-    const Vector theta = i == 0 ? Vector(Vector::Zero(3)) : Vector(2 * Vector::Random(3));
-    const Matrix T = blocked_factor(e.data, theta);
-    for (bool reml : {true, false}) {
-      CHECK_NEAR(blocked_criterion(e.data, theta, reml).value,
-                 dense_criterion(e.X, e.y, e.H(T), reml), 1e-9);
-    }
+TEST(blocked_moments_of_one_factor_are_the_dense_ones) {
+  const Example e(60, {9}, {2});
+  const BlockedData merged = merged_levels(e.data);
+  for (int i = 0; i < 4; ++i) {
+    const Vector theta = i == 0 ? Vector((Vector(3) << 1, 0.5, 0).finished())
+                                : Vector(2 * Vector::Random(3));
+    check_moments(e, e.data, theta);
+    check_moments(e, merged, theta);
   }
 }
 
-TEST(blocked_derivatives_are_those_of_differences) {
-  for (bool diagonal : {false, true}) {
-    const Example e(diagonal);
-    const Index count = diagonal ? 2 : 3;
-    for (bool reml : {true, false}) {
-      const Vector theta = Vector::Random(count);
-      const BlockedEvaluation at = blocked_criterion(e.data, theta, reml);
-      for (Index i = 0; i < count; ++i) {
-        const double h = 1e-5;
-        Vector up = theta, down = theta;
-        up(i) += h;
-        down(i) -= h;
-        const BlockedEvaluation a = blocked_criterion(e.data, up, reml);
-        const BlockedEvaluation b = blocked_criterion(e.data, down, reml);
-        CHECK_NEAR(at.gradient(i), (a.value - b.value) / (2 * h), 1e-7);
-        for (Index l = 0; l < count; ++l) {
-          CHECK_NEAR(at.hessian(l, i), (a.gradient(l) - b.gradient(l)) / (2 * h), 1e-6);
-        }
-      }
-    }
-  }
+TEST(blocked_moments_of_crossed_factors_are_the_dense_ones) {
+  const Example e(90, {12, 7, 3}, {2, 1, 2});
+  for (int i = 0; i < 4; ++i) check_moments(e, e.data, 2 * Vector::Random(7));
+  // nothing of it needs the factors to be invertible
+  check_moments(e, e.data, (Vector(7) << 1, 0.3, 0, 0, 0, 0, 0).finished());
 }
 
-TEST(blocked_fit_is_no_worse_than_a_grid) {
-  const Example e;
-  const std::vector<Vector> starts = {(Vector(3) << 1, 0, 1).finished()};
-  const BlockedFit fit = fit_blocked(e.data, true, 1e-8, 200, starts);
-  CHECK(fit.converged);
-  for (double a = 0; a < 3; a += 0.25) {
-    for (double b = -2; b < 2; b += 0.25) {
-      for (double c = 0; c < 3; c += 0.25) {
-        const Vector theta = (Vector(3) << a, b, c).finished();
-        CHECK(blocked_criterion(e.data, theta, true).value >= fit.at.value - 1e-9);
-      }
+TEST(blocked_moments_of_a_sparse_rest_are_the_dense_ones) {
+  const Example e(300, {280, 110}, {1, 2}, true);
+  CHECK(!make_rest(e.data.rest, {{110, 2}}, e.data.start, e.data.column)->dense());
+  check_moments(e, e.data, (Vector(4) << 0.8, 0.5, -0.2, 0.7).finished());
+  check_moments(e, e.data, (Vector(4) << 0.8, 0.5, -0.2, 0).finished());
+}
+
+TEST(equal_levels_are_one_class_and_leave_the_moments_as_they_are) {
+  Example e(80, {20}, {2});
+  for (Index i = 0; i < 80; ++i) {
+    e.rows[0].level[static_cast<std::size_t>(i)] = static_cast<int>(i / 4);
+    e.rows[0].Z(i, 1) = static_cast<double>(i % 4);
+  }
+  e.data = blocked_data(e.rows, e.Xy);
+  e.data.sizes = {2};
+  e.data.factors[0].terms = {0};
+  const BlockedData merged = merged_levels(e.data);
+  CHECK(merged.classes() == 1 && merged.count[0] == 20 && merged.slice[1] == 6);
+  check_moments(e, merged, (Vector(3) << 0.9, -0.4, 0.6).finished());
+}
+
+TEST(blocked_effects_and_leverages_are_the_dense_ones) {
+  const Example e(70, {8, 5}, {2, 1});
+  Blocked engine(e.data);
+  const Vector theta = (Vector(4) << 0.9, -0.4, 0.6, 1.2).finished();
+  const std::vector<Blocked::Effects> effects = engine.effects(theta, true);
+  const Vector psi = engine.covariance().psi(theta);
+  const Matrix Hi = e.H(psi).inverse(), HiX = Hi * e.X;
+  const Matrix Q = (e.X.transpose() * HiX).inverse();
+  const Matrix P = Hi - HiX * Q * HiX.transpose();
+  for (std::size_t f = 0; f < 2; ++f) {
+    const Index k = e.rows[f].Z.cols(), q = e.rows[f].q;
+    const Matrix own = engine.covariance().symmetric(psi, static_cast<Index>(f));
+    Matrix D = Matrix::Zero(k * q, k * q);
+    for (Index l = 0; l < q; ++l) D.block(l * k, l * k, k, k) = own;
+    const Matrix Z = e.Z(f);
+    const Matrix mode = D * Z.transpose() * P * e.y;
+    const Matrix conditional = D - D * Z.transpose() * Hi * Z * D;
+    const Matrix prediction = D - D * Z.transpose() * P * Z * D;
+    for (Index l = 0; l < q; ++l) {
+      CHECK_NEAR(largest(effects[f].mode.col(l), mode.middleRows(l * k, k)), 0, 1e-11);
+      CHECK_NEAR(largest(effects[f].conditional.middleCols(l * k, k),
+                         conditional.block(l * k, l * k, k, k)),
+                 0, 1e-11);
+      CHECK_NEAR(largest(effects[f].prediction.middleCols(l * k, k),
+                         prediction.block(l * k, l * k, k, k)),
+                 0, 1e-11);
     }
   }
+  const Vector hat = engine.leverage(theta, e.rows, e.Xy);
+  CHECK_NEAR(largest(hat, Vector::Ones(70) - P.diagonal()), 0, 1e-11);
 }

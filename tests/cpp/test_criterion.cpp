@@ -20,13 +20,13 @@ TEST(fixed_effects_of_a_moment_matrix) {
 }
 
 TEST(a_singular_moment_matrix_is_no_optimum) {
-  Moments m;
+  RatioMoments m;
   m.S = m.S1 = m.S2 = Matrix::Ones(3, 3);
   CHECK(std::isinf(profiled_criterion(m, 10, true, 1.0).value));
 }
 
 TEST(no_fixed_effects) {
-  Moments m;
+  RatioMoments m;
   m.S = Matrix::Constant(1, 1, 4.0);
   m.S1 = m.S2 = Matrix::Zero(1, 1);
   const Point point = profiled_criterion(m, 8, true, 0.5);

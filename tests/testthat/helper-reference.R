@@ -26,6 +26,59 @@ dense_effects <- function(y, X, Z, D, W, REML) {
        prediction = sigma2 * diag(D - D %*% t(Z) %*% P %*% Z %*% D))
 }
 
+# engine_moments(order = 2) by its definition, n x n. `X` and `y` are the columns [Q r] of
+# the engine, `G` the derivatives of H.
+dense_moments <- function(fit, theta) {
+  A <- dense_basis(fit)
+  at <- dense_covariance(fit, theta)
+  Hi <- solve(at$H)
+  HiA <- Hi %*% A
+  HiG <- lapply(at$G, function(G) Hi %*% G)
+  count <- length(at$G)
+  size <- ncol(A)
+  W <- vapply(at$G, function(G) t(HiA) %*% G %*% HiA, matrix(0, size, size))
+  WW <- array(0, c(size, size, count, count))
+  traces <- matrix(0, count, count)
+  for (c in seq_len(count)) for (d in seq_len(count)) {
+    traces[c, d] <- sum(HiG[[c]] * t(HiG[[d]]))
+    WW[, , c, d] <- t(HiA) %*% at$G[[c]] %*% Hi %*% at$G[[d]] %*% HiA
+  }
+  list(logdet = as.numeric(determinant(at$H)$modulus), S = unname(t(A) %*% HiA),
+       trace = vapply(HiG, function(x) sum(diag(x)), 0),
+       W = array(W, c(size, size, count)), traces = traces, WW = WW)
+}
+
+dense_basis <- function(fit) {
+  work <- fit$engine$work
+  root <- sqrt(fit$weights)
+  X <- fit$fixed$X * root
+  Q <- X[, work$pivot, drop = FALSE] %*% solve(work$R)
+  cbind(Q, root * (fit$y - fit$offset) - X %*% work$beta)
+}
+
+# H and its derivatives in the components of every Psi_t, lower triangle by columns.
+dense_covariance <- function(fit, theta) {
+  root <- sqrt(fit$weights)
+  H <- diag(length(root))
+  G <- list()
+  factors <- term_factors(fit$random, theta)
+  for (label in names(fit$random)) {
+    term <- fit$random[[label]]
+    columns <- if (is.null(term$Z)) matrix(1, length(root), 1L) else as.matrix(term$Z)
+    indicator <- stats::model.matrix(~ 0 + f, data.frame(f = term$factor))
+    ids <- levels(term$factor)
+    K <- if (is.null(term$kernel)) diag(length(ids)) else as.matrix(term$kernel[ids, ids])
+    Z <- lapply(seq_len(ncol(columns)), function(k) root * columns[, k] * indicator)
+    Psi <- tcrossprod(factors[[label]])
+    for (j in seq_along(Z)) for (i in j:length(Z)) {
+      one <- Z[[i]] %*% K %*% t(Z[[j]])
+      G <- c(G, list(if (i == j) one else one + t(one)))
+      H <- H + Psi[i, j] * G[[length(G)]]
+    }
+  }
+  list(H = H, G = G)
+}
+
 # Central differences.
 numeric_gradient <- function(f, x, step = 1e-5) {
   vapply(seq_along(x), function(i) {
@@ -86,4 +139,17 @@ mixed_example <- function() {
     d$y <- 1 + d$x + stats::rnorm(12)[i] + stats::rnorm(12)[i] * d$z + stats::rnorm(120)
     d
   })
+}
+
+# Derivatives of the REML criterion in psi, from the dense moments.
+criterion_gradient <- function(fit, theta) {
+  at <- dense_moments(fit, theta)
+  p <- ncol(fit$fixed$X)
+  inner <- seq_len(p)
+  Q <- solve(at$S[inner, inner])
+  a <- c(-Q %*% at$S[inner, p + 1L], 1)
+  s <- drop(a %*% at$S %*% a)
+  apply_c <- function(f) vapply(seq_along(at$trace), function(c) f(at$W[, , c]), 0)
+  at$trace - apply_c(function(W) sum(Q * W[inner, inner])) -
+    (nrow(fit$fixed$X) - p) * apply_c(function(W) drop(a %*% W %*% a)) / s
 }

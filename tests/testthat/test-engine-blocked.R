@@ -26,20 +26,43 @@ test_that("the criterion at fixed theta is the dense formula's", {
   }
 })
 
-test_that("gradient and Hessian are those of central differences", {
+test_that("moments at fixed theta are the dense formulas'", {
   fit <- lmmfit(y ~ x + (x | g), sleep_like, weights = w)
-  evaluate <- function(theta, REML) check_core(cpp_blocked_evaluate(fit$engine$data, theta, REML))
-  for (theta in list(c(0.7, 0.4, 0.9), c(1.5, -0.2, 0.1), c(0.3, 0.3, 0))) {
-    for (REML in c(TRUE, FALSE)) {
-      at <- evaluate(theta, REML)
-      f <- function(t) evaluate(t, REML)$objective
-      expect_equal(at$gradient, numeric_gradient(f, theta), tolerance = 1e-7)
-      columns <- vapply(1:3, function(i) {
-        numeric_gradient(function(t) evaluate(t, REML)$gradient[[i]], theta)
-      }, numeric(3))
-      expect_equal(at$hessian, columns, tolerance = 1e-6)
-    }
+  for (theta in list(c(0.7, 0.4, 0.9), c(1.5, -0.2, 0.1), c(0.3, 0.3, 0), c(0, 0, 0))) {
+    expect_equal(engine_moments(fit$engine, theta, 2L), dense_moments(fit, theta),
+                 tolerance = 1e-11)
   }
+  expect_named(engine_moments(fit$engine, c(1, 0, 1)), c("logdet", "S"))
+})
+
+test_that("several factors, crossed and nested, equal the dense formulas", {
+  data <- withr::with_seed(5, {
+    d <- data.frame(a = sample(letters[1:9], 120, TRUE), b = sample(LETTERS[1:6], 120, TRUE),
+                    x = stats::rnorm(120), w = stats::runif(120, 0.5, 2))
+    d$ab <- paste(d$a, d$b)
+    d$y <- d$x + match(d$a, letters) %% 3 + d$x * match(d$b, LETTERS) %% 2 + stats::rnorm(120)
+    d
+  })
+  for (formula in c(y ~ x + (1 | a) + (x | b), y ~ x + (1 | a / b), y ~ (x || a) + (1 | b),
+                    y ~ x + (0 + x | a) + (1 | ab) + (1 | b))) {
+    fit <- suppressMessages(lmmfit(formula, data, weights = w))
+    theta <- withr::with_seed(1, stats::rnorm(length(fit$theta)))
+    expect_equal(engine_moments(fit$engine, theta, 2L), dense_moments(fit, theta),
+                 tolerance = 1e-10)
+    expect_lt(max(abs(fit$opt$gradient)), 1e-7)
+    f <- function(theta) engine_criterion(fit$engine, theta, TRUE)
+    expect_equal(theta_gradient(fit$engine, theta, criterion_gradient(fit, theta)),
+                 numeric_gradient(f, theta), tolerance = 1e-6)
+  }
+})
+
+test_that("a covariate far from zero costs no accuracy", {
+  sleep_like$shift <- 0
+  near <- lmmfit(y ~ x + (I(x + shift) | g), sleep_like)
+  sleep_like$shift <- 1e5
+  expect_no_warning(far <- lmmfit(y ~ x + (I(x + shift) | g), sleep_like))
+  expect_equal(deviance(far), deviance(near), tolerance = 1e-9)
+  expect_equal(fitted(far), fitted(near), tolerance = 1e-6)
 })
 
 test_that("effects and their variances are the dense formulas'", {

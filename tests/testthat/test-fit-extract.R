@@ -115,7 +115,7 @@ test_that("update() finds new arguments in data, then where it is called", {
 })
 
 test_that("arguments that would be ignored are errors", {
-  for (ignored in expression(ranef(fit, whichel = "g"), summary(fit, foo = 1),
+  for (ignored in expression(ranef(fit, foo = 1), summary(fit, foo = 1),
                              VarCorr(fit, foo = 1), fixef(fit, add.dropped = TRUE),
                              as.data.frame(VarCorr(fit), foo = 1))) {
     expect_error(eval(ignored), class = "rlib_error_dots_nonempty")

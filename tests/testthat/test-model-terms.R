@@ -55,12 +55,6 @@ test_that("grouping factors that say nothing are errors", {
   expect_kinlmm_error(lmmfit(y ~ x + (1 | g), data), "covariate", "x")
 })
 
-test_that("several grouping factors are refused by name, not fitted wrongly", {
-  data <- data.frame(y = sin(1:12), a = rep(1:3, 4), b = rep(1:4, each = 3))
-  expect_kinlmm_error(lmmfit(y ~ (1 | a) + (1 | b), data), "unsupported",
-                      c("several grouping factors", "\"a\", \"b\""))
-})
-
 test_that("kinship is a list named by grouping factors", {
   K <- toy_kinship(12)
   data <- toy_pheno(K)
@@ -69,7 +63,6 @@ test_that("kinship is a list named by grouping factors", {
   expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(animal = K)),
                       "kinship_group", c("Not a grouping factor: \"animal\"", "\"id\""))
   expect_kinlmm_error(lmmfit(y ~ kin(1 | id, Kay), data), "variable", "Kay")
-  expect_kinlmm_error(lmmfit(y ~ kin(x | id, K), data), "unsupported", "with slopes")
 })
 
 test_that("slopes must be finite", {

@@ -1,0 +1,469 @@
+#include "core/rest.h"
+
+#include <Eigen/SparseCholesky>
+#include <algorithm>
+#include <cmath>
+
+#include "core/error.h"
+#include "core/lapack.h"
+
+namespace kinlmm {
+
+namespace {
+
+struct Placed {
+  Index first, q, k;
+};
+
+std::vector<Placed> place(const std::vector<RestBlock>& blocks) {
+  std::vector<Placed> out;
+  Index first = 0;
+  for (const RestBlock& block : blocks) {
+    out.push_back({first, block.q, block.k});
+    first += block.q * block.k;
+  }
+  return out;
+}
+
+// B = T B, or T'B, for every level of every block.
+void apply_T(const std::vector<Placed>& blocks, const std::vector<Matrix>& T,
+             bool transpose, MatrixRef B) {
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const Placed& block = blocks[b];
+    const Matrix op = transpose ? Matrix(T[b].transpose()) : T[b];
+    if (block.k == 1) {
+      B.middleRows(block.first, block.q) *= op(0, 0);
+      continue;
+    }
+    for (Index l = 0; l < block.q; ++l) {
+      auto rows = B.middleRows(block.first + l * block.k, block.k);
+      rows = (op * rows).eval();
+    }
+  }
+}
+
+// B = B T', or B T.
+void apply_T_right(const std::vector<Placed>& blocks, const std::vector<Matrix>& T,
+                   bool transpose, MatrixRef B) {
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const Placed& block = blocks[b];
+    const Matrix op = transpose ? Matrix(T[b].transpose()) : T[b];
+    for (Index l = 0; l < block.q; ++l) {
+      auto columns = B.middleCols(block.first + l * block.k, block.k);
+      if (block.k == 1) {
+        columns *= op(0, 0);
+      } else {
+        columns = (columns * op).eval();
+      }
+    }
+  }
+}
+
+void mirror(Matrix& A) {
+  for (Index j = 1; j < A.cols(); ++j) A.col(j).head(j) = A.row(j).head(j).transpose();
+}
+
+// T^-T (I - S_ll^-1) T^-1 = Z_l'H^-1 Z_l from the diagonal blocks of S^-1; false where so
+// much cancels that it can't be had this way.
+bool blocks_by_difference(const Placed& block, const Matrix& T, const Matrix& S_inverse,
+                          Matrix& out) {
+  const Matrix I = Matrix::Identity(block.k, block.k);
+  if (T.diagonal().cwiseAbs().minCoeff() < 1e-6) return false;
+  const Matrix inverse = T.triangularView<Eigen::Lower>().solve(I);
+  out.resize(block.k, block.k * block.q);
+  for (Index l = 0; l < block.q; ++l) {
+    const Matrix left = I - S_inverse.middleCols(l * block.k, block.k);
+    if (left.diagonal().minCoeff() < 1e-4) return false;
+    out.middleCols(l * block.k, block.k) = inverse.transpose() * left * inverse;
+  }
+  return true;
+}
+
+class DenseRest : public Rest {
+ public:
+  DenseRest(const SparseMatrix& ZZ, const std::vector<RestBlock>& blocks)
+      : ZZ_(ZZ), blocks_(place(blocks)) {}
+
+  void reset() override {
+    N_ = Matrix::Zero(ZZ_.rows(), ZZ_.cols());
+    for (Index j = 0; j < ZZ_.outerSize(); ++j) {
+      for (SparseMatrix::InnerIterator it(ZZ_, j); it; ++it) N_(it.row(), j) = it.value();
+    }
+  }
+
+  void subtract(Index, const int* columns, Index size, const Matrix& KK) override {
+    for (Index b = 0; b < size; ++b) {
+      double* to = &N_.coeffRef(0, columns[b]);
+      const double* from = &KK.coeffRef(0, b);
+      for (Index a = b; a < size; ++a) to[columns[a]] -= from[a];
+    }
+  }
+
+  double factor(const std::vector<Matrix>& T) override {
+    T_ = T;
+    mirror(N_);
+    L_ = N_;
+    apply_T(blocks_, T_, true, L_);
+    apply_T_right(blocks_, T_, false, L_);
+    L_.diagonal().array() += 1;
+    if (!lapack::cholesky(L_)) throw Error("not_positive_definite");
+    return 2 * L_.diagonal().array().log().sum();
+  }
+
+  void invert() override {
+    M_ = L_;
+    lapack::cholesky_inverse(M_);
+    mirror(M_);
+    S_inverse_.clear();
+    for (const Placed& block : blocks_) {
+      Matrix diagonal(block.k, block.k * block.q);
+      for (Index l = 0; l < block.q; ++l) {
+        const Index at = block.first + l * block.k;
+        diagonal.middleCols(l * block.k, block.k) = M_.block(at, at, block.k, block.k);
+      }
+      S_inverse_.push_back(std::move(diagonal));
+    }
+    apply_T(blocks_, T_, false, M_);
+    apply_T_right(blocks_, T_, true, M_);
+  }
+
+  Matrix multiply_N(const Matrix& B) const override { return product(N_, B); }
+  Matrix multiply_M(const Matrix& B) const override { return product(M_, B); }
+
+  Matrix half(const Matrix& B) const override {
+    Matrix out = B;
+    apply_T(blocks_, T_, true, out);
+    lapack::solve_lower(false, L_, out);
+    return out;
+  }
+
+  void at(const int* columns, Index size, Matrix& out) const override {
+    out.resize(size, size);
+    for (Index b = 0; b < size; ++b) {
+      const double* from = &M_.coeffRef(0, columns[b]);
+      for (Index a = 0; a < size; ++a) out(a, b) = from[columns[a]];
+    }
+  }
+
+  Matrix whitened_blocks(std::size_t b) const override {
+    const Placed& block = blocks_[b];
+    Matrix out;
+    if (blocks_by_difference(block, T_[b], S_inverse_[b], out)) return out;
+    const Index width = block.k * block.q;
+    const Matrix panel = N_.middleCols(block.first, width);
+    const Matrix MN = product(M_, panel);
+    out.resize(block.k, width);
+    for (Index l = 0; l < block.q; ++l) {
+      const Index first = l * block.k;
+      out.middleCols(first, block.k) =
+          panel.block(block.first + first, first, block.k, block.k) -
+          panel.middleCols(first, block.k).transpose() * MN.middleCols(first, block.k);
+    }
+    return out;
+  }
+
+  bool dense() const override { return true; }
+
+ private:
+  static Matrix product(const Matrix& A, const Matrix& B) {
+    Matrix out(A.rows(), B.cols());
+    if (B.cols() == 1) {
+      out.noalias() = A * B;
+    } else {
+      lapack::gemm(false, false, 1.0, A, B, 0.0, out);
+    }
+    return out;
+  }
+
+  const SparseMatrix& ZZ_;
+  std::vector<Placed> blocks_;
+  std::vector<Matrix> T_;
+  Matrix N_, L_, M_;
+  std::vector<Matrix> S_inverse_;  // diagonal blocks
+};
+
+class SparseRest : public Rest {
+ public:
+  // N: the pattern of the complement, its lower triangle.
+  SparseRest(const SparseMatrix& ZZ, const std::vector<RestBlock>& blocks,
+             const std::vector<int>& start, const std::vector<int>& column,
+             SparseMatrix N)
+      : ZZ_(ZZ), blocks_(place(blocks)), start_(start), N_(std::move(N)) {
+    for (Index j = 0; j < ZZ_.outerSize(); ++j) {
+      for (SparseMatrix::InnerIterator it(ZZ_, j); it; ++it) {
+        ZZ_place_.push_back(place_of(static_cast<int>(it.row()), static_cast<int>(j)));
+      }
+    }
+    pair_start_.push_back(0);
+    for (std::size_t l = 0; l + 1 < start_.size(); ++l) {
+      for (int b = start_[l]; b < start_[l + 1]; ++b) {
+        for (int a = b; a < start_[l + 1]; ++a) {
+          pair_place_.push_back(place_of(column[static_cast<std::size_t>(a)],
+                                         column[static_cast<std::size_t>(b)]));
+        }
+      }
+      pair_start_.push_back(pair_place_.size());
+    }
+  }
+
+  void reset() override {
+    Eigen::Map<Vector>(N_.valuePtr(), N_.nonZeros()).setZero();
+    const double* values = ZZ_.valuePtr();
+    for (std::size_t i = 0; i < ZZ_place_.size(); ++i) {
+      N_.valuePtr()[ZZ_place_[i]] = values[i];
+    }
+  }
+
+  void subtract(Index level, const int*, Index size, const Matrix& KK) override {
+    std::size_t at = pair_start_[static_cast<std::size_t>(level)];
+    for (Index b = 0; b < size; ++b) {
+      for (Index a = b; a < size; ++a) N_.valuePtr()[pair_place_[at++]] -= KK(a, b);
+    }
+  }
+
+  double factor(const std::vector<Matrix>& T) override {
+    T_ = T;
+    SparseMatrix sparse_T(N_.rows(), N_.cols());
+    std::vector<Eigen::Triplet<double>> entries;
+    for (std::size_t b = 0; b < blocks_.size(); ++b) {
+      const Index k = blocks_[b].k;
+      for (Index l = 0; l < blocks_[b].q; ++l) {
+        const int first = static_cast<int>(blocks_[b].first + l * k);
+        for (int c = 0; c < k; ++c) {
+          for (int r = 0; r < k; ++r)
+            entries.emplace_back(first + r, first + c, T[b](r, c));
+        }
+      }
+    }
+    sparse_T.setFromTriplets(entries.begin(), entries.end());
+    const SparseMatrix N = N_.selfadjointView<Eigen::Lower>();
+    SparseMatrix S = sparse_T.transpose() * N * sparse_T;
+    SparseMatrix I(N_.rows(), N_.cols());
+    I.setIdentity();
+    S += I;
+    // the pattern is that of N, whatever T
+    if (!analysed_) llt_.analyzePattern(S);
+    analysed_ = true;
+    llt_.factorize(S);
+    if (llt_.info() != Eigen::Success) throw Error("not_positive_definite");
+    const SparseMatrix L = llt_.matrixL();
+    return 2 * L.diagonal().array().log().sum();
+  }
+
+  // The inverse of S on the pattern of L, by Takahashi's recursion, last column first.
+  void invert() override {
+    inverse_ = llt_.matrixL();
+    SparseMatrix& Z = inverse_;
+    const SparseMatrix L = Z;
+    const Index r = L.cols();
+    std::vector<int> position(static_cast<std::size_t>(r), -1);
+    std::vector<double> sum;
+    const int* outer = L.outerIndexPtr();
+    const int* inner = L.innerIndexPtr();
+    const double* value = L.valuePtr();
+    for (Index j = r - 1; j >= 0; --j) {
+      const int from = outer[j] + 1, to = outer[j + 1];
+      const double pivot = value[outer[j]];
+      sum.assign(static_cast<std::size_t>(to - from), 0.0);
+      for (int a = from; a < to; ++a)
+        position[static_cast<std::size_t>(inner[a])] = a - from;
+      for (int a = from; a < to; ++a) {
+        const int column = inner[a];
+        const auto own = static_cast<std::size_t>(a - from);
+        for (int e = outer[column]; e < outer[column + 1]; ++e) {
+          const int row = inner[e];
+          const int found = position[static_cast<std::size_t>(row)];
+          if (found < 0) continue;
+          const double z = Z.valuePtr()[e];
+          const auto other = static_cast<std::size_t>(found);
+          sum[other] += value[a] * z;
+          if (row != column) sum[own] += value[from + found] * z;
+        }
+      }
+      double diagonal = 1 / (pivot * pivot);
+      for (int a = from; a < to; ++a) {
+        const double z = -sum[static_cast<std::size_t>(a - from)] / pivot;
+        Z.valuePtr()[a] = z;
+        diagonal -= value[a] * z / pivot;
+        position[static_cast<std::size_t>(inner[a])] = -1;
+      }
+      Z.valuePtr()[outer[j]] = diagonal;
+    }
+  }
+
+  Matrix multiply_N(const Matrix& B) const override {
+    return N_.selfadjointView<Eigen::Lower>() * B;
+  }
+
+  Matrix multiply_M(const Matrix& B) const override {
+    Matrix out = B;
+    apply_T(blocks_, T_, true, out);
+    out = llt_.solve(out).eval();
+    apply_T(blocks_, T_, false, out);
+    return out;
+  }
+
+  Matrix half(const Matrix& B) const override {
+    Matrix out = B;
+    apply_T(blocks_, T_, true, out);
+    out = (llt_.permutationP() * out).eval();
+    return llt_.matrixL().solve(out);
+  }
+
+  void at(const int* columns, Index size, Matrix& out) const override {
+    out.resize(size, size);
+    for (Index b = 0; b < size; ++b) {
+      for (Index a = b; a < size; ++a) {
+        out(a, b) = out(b, a) = inverse_at(columns[a], columns[b]);
+      }
+    }
+    // columns come as whole levels
+    for (Index first = 0; first < size;) {
+      const std::size_t b = block_of(columns[first]);
+      const Index k = blocks_[b].k;
+      out.middleRows(first, k) = (T_[b] * out.middleRows(first, k)).eval();
+      first += k;
+    }
+    for (Index first = 0; first < size;) {
+      const std::size_t b = block_of(columns[first]);
+      const Index k = blocks_[b].k;
+      out.middleCols(first, k) = (out.middleCols(first, k) * T_[b].transpose()).eval();
+      first += k;
+    }
+  }
+
+  Matrix whitened_blocks(std::size_t b) const override {
+    const Placed& block = blocks_[b];
+    Matrix S_inverse(block.k, block.k * block.q), out;
+    for (Index l = 0; l < block.q; ++l) {
+      const int first = static_cast<int>(block.first + l * block.k);
+      for (int c = 0; c < block.k; ++c) {
+        for (int r = 0; r < block.k; ++r) {
+          S_inverse(r, l * block.k + c) = inverse_at(first + r, first + c);
+        }
+      }
+    }
+    if (blocks_by_difference(block, T_[b], S_inverse, out)) return out;
+    return blocks_by_solving(block);
+  }
+
+  bool dense() const override { return false; }
+
+ private:
+  int place_of(int row, int column) const {
+    const int* begin = N_.innerIndexPtr() + N_.outerIndexPtr()[column];
+    const int* end = N_.innerIndexPtr() + N_.outerIndexPtr()[column + 1];
+    return static_cast<int>(std::lower_bound(begin, end, row) - N_.innerIndexPtr());
+  }
+
+  double inverse_at(int row, int column) const {
+    int i = llt_.permutationP().indices()(row), j = llt_.permutationP().indices()(column);
+    if (i < j) std::swap(i, j);
+    const int* inner = inverse_.innerIndexPtr();
+    const int* begin = inner + inverse_.outerIndexPtr()[j];
+    const int* end = inner + inverse_.outerIndexPtr()[j + 1];
+    return inverse_.valuePtr()[std::lower_bound(begin, end, i) - inner];
+  }
+
+  std::size_t block_of(Index column) const {
+    std::size_t b = 0;
+    while (b + 1 < blocks_.size() && column >= blocks_[b + 1].first) ++b;
+    return b;
+  }
+
+  // A panel of columns at a time.
+  Matrix blocks_by_solving(const Placed& block) const {
+    Matrix out(block.k, block.k * block.q);
+    const Index levels = std::max<Index>(1, 64 / block.k);
+    for (Index l = 0; l < block.q; l += levels) {
+      const Index width = std::min(levels, block.q - l) * block.k;
+      const Index first = block.first + l * block.k;
+      Matrix unit = Matrix::Zero(N_.rows(), width);
+      for (Index i = 0; i < width; ++i) unit(first + i, i) = 1;
+      const Matrix panel = multiply_N(unit);
+      const Matrix whitened = panel - multiply_N(multiply_M(panel));
+      for (Index i = 0; i < width; i += block.k) {
+        out.middleCols(l * block.k + i, block.k) =
+            whitened.block(first + i, i, block.k, block.k);
+      }
+    }
+    return out;
+  }
+
+  const SparseMatrix& ZZ_;
+  std::vector<Placed> blocks_;
+  const std::vector<int>& start_;
+  SparseMatrix N_;  // lower triangle
+  std::vector<int> ZZ_place_, pair_place_;
+  std::vector<std::size_t> pair_start_;
+  std::vector<Matrix> T_;
+  bool analysed_ = false;
+  Eigen::SimplicialLLT<SparseMatrix, Eigen::Lower, Eigen::AMDOrdering<int>> llt_;
+  SparseMatrix inverse_;  // of S, permuted, on the pattern of L
+};
+
+// The pattern of the complement, its lower triangle; of no columns where it has more than
+// `limit` elements.
+SparseMatrix complement_pattern(const SparseMatrix& ZZ, const std::vector<int>& start,
+                                const std::vector<int>& column, double limit) {
+  double pairs = static_cast<double>(ZZ.nonZeros());
+  for (std::size_t l = 0; l + 1 < start.size(); ++l) {
+    const double size = start[l + 1] - start[l];
+    pairs += size * (size + 1) / 2;
+  }
+  if (pairs > limit) return SparseMatrix();
+  std::vector<Eigen::Triplet<double>> entries;
+  entries.reserve(static_cast<std::size_t>(pairs));
+  for (Index j = 0; j < ZZ.outerSize(); ++j) {
+    for (SparseMatrix::InnerIterator it(ZZ, j); it; ++it) {
+      entries.emplace_back(static_cast<int>(it.row()), static_cast<int>(j), 1.0);
+    }
+  }
+  for (std::size_t l = 0; l + 1 < start.size(); ++l) {
+    for (int b = start[l]; b < start[l + 1]; ++b) {
+      for (int a = b; a < start[l + 1]; ++a) {
+        entries.emplace_back(column[static_cast<std::size_t>(a)],
+                             column[static_cast<std::size_t>(b)], 1.0);
+      }
+    }
+  }
+  SparseMatrix out(ZZ.rows(), ZZ.cols());
+  out.setFromTriplets(entries.begin(), entries.end());
+  return out;
+}
+
+// Elements of the Cholesky factor of a matrix with this pattern.
+double factor_size(const SparseMatrix& pattern) {
+  SparseMatrix A = pattern;
+  // diagonally dominant, so that it can be factored
+  for (Index j = 0; j < A.outerSize(); ++j) {
+    for (SparseMatrix::InnerIterator it(A, j); it; ++it) {
+      it.valueRef() = it.row() == j ? static_cast<double>(A.rows()) : 1e-3;
+    }
+  }
+  Eigen::SimplicialLLT<SparseMatrix, Eigen::Lower, Eigen::AMDOrdering<int>> llt(A);
+  const SparseMatrix L = llt.matrixL();
+  return static_cast<double>(L.nonZeros());
+}
+
+}  // namespace
+
+std::unique_ptr<Rest> make_rest(const SparseMatrix& ZZ,
+                                const std::vector<RestBlock>& blocks,
+                                const std::vector<int>& start,
+                                const std::vector<int>& column) {
+  const double r = static_cast<double>(ZZ.rows()), full = r * (r + 1) / 2;
+  // a dense complement of this size takes less time than looking for a sparse one
+  if (r > 200) {
+    SparseMatrix pattern = complement_pattern(ZZ, start, column, 0.5 * full + 1e6);
+    const bool is_sparse = pattern.cols() > 0 &&
+                           static_cast<double>(pattern.nonZeros()) < 0.1 * full &&
+                           factor_size(pattern) < 0.15 * full;
+    if (is_sparse) {
+      return std::make_unique<SparseRest>(ZZ, blocks, start, column, std::move(pattern));
+    }
+  }
+  return std::make_unique<DenseRest>(ZZ, blocks);
+}
+
+}  // namespace kinlmm

@@ -1,0 +1,51 @@
+// The Schur complement of the random effects that are not eliminated level by level, r in
+// all: with N = Z'H_1^-1 Z (H_1 the covariance without them) and T their block-diagonal
+// factor, S = I + T'N T is factored, and M = T S^-1 T' is what everything needs: none of
+// it asks for T to be invertible.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "core/types.h"
+
+namespace kinlmm {
+
+// A block of T: q times the same k x k.
+struct RestBlock {
+  Index q, k;
+};
+
+class Rest {
+ public:
+  virtual ~Rest() = default;
+
+  // N begins as Z'Z (lower triangle), and what each level of the eliminated factor takes
+  // from it is subtracted: N[columns, columns] -= K'K, where K is k x columns.
+  virtual void reset() = 0;
+  virtual void subtract(Index level, const int* columns, Index size,
+                        const Matrix& KK) = 0;
+  // Factors S. T: k x k for each block. Returns log|S|.
+  virtual double factor(const std::vector<Matrix>& T) = 0;
+  // Makes M available to solve() and at().
+  virtual void invert() = 0;
+  virtual Matrix multiply_N(const Matrix& B) const = 0;  // N B
+  virtual Matrix multiply_M(const Matrix& B) const = 0;  // M B
+  // L^-1 T'B, with S = L L' up to a permutation: B'M B is its cross-product.
+  virtual Matrix half(const Matrix& B) const = 0;
+  // M[columns, columns], for columns of one level or of one record.
+  virtual void at(const int* columns, Index size, Matrix& out) const = 0;
+  // Diagonal blocks of N - N M N = Z'H^-1 Z, k x k q of block b.
+  virtual Matrix whitened_blocks(std::size_t b) const = 0;
+
+  virtual bool dense() const = 0;
+};
+
+// Dense where r is small or the complement fills up, sparse otherwise. ZZ is the lower
+// triangle of Z'Z; columns of the levels as in blocked.h.
+std::unique_ptr<Rest> make_rest(const SparseMatrix& ZZ,
+                                const std::vector<RestBlock>& blocks,
+                                const std::vector<int>& start,
+                                const std::vector<int>& column);
+
+}  // namespace kinlmm
