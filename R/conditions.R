@@ -398,6 +398,14 @@ abort_kinship_psd <- function(min, max, n_negative, group, call) {
   call = call)
 }
 
+abort_precision <- function(group, arg, call) {
+  abort_kinlmm(c(
+    "The precision matrix of `{group}` must be positive definite.",
+    "x" = "That in {.arg {arg}} is singular or has a negative eigenvalue.",
+    "i" = "Is it the relationship matrix itself? Then give it without {.fun precision}."
+  ), "precision", "numeric", group = group, call = call)
+}
+
 # Model ----
 
 abort_no_random <- function(formula, call) {

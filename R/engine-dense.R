@@ -332,7 +332,9 @@ basis_factors <- function(engine, theta) {
 # The upper factor of H, L^-1[Q r], and Q = (X'H^-1 X)^-1 with the coefficient of r on Q.
 dense_at <- function(engine, theta) {
   data <- engine$data
-  psi <- unlist(lapply(basis_factors(engine, theta), function(T) pack_lower(tcrossprod(T))))
+  psi <- unlist(lapply(basis_factors(engine, theta), function(factor) {
+    pack_lower(tcrossprod(factor))
+  }))
   H <- diag(nrow(data$Xy))
   for (c in which(psi != 0)) H <- H + psi[[c]] * data$V[[c]]
   root <- chol(H)
@@ -347,14 +349,15 @@ dense_at <- function(engine, theta) {
 
 # Covariances of the levels (with a kernel: all ids) of a term with the data, N x m for
 # each column in user units; their own variances, and their names.
-level_covariances <- function(engine, t, term, T) {
+level_covariances <- function(engine, t, term, factor) {
   ids <- engine$levels[[t]]
   q <- length(ids)
   K <- if (!is.null(term$kernel)) unname(term$kernel[, ids, drop = FALSE])
-  plain <- lapply(seq_len(ncol(T)), function(a) spread(K, engine$loadings[[t]], a, q))
+  columns <- seq_len(ncol(factor))
+  plain <- lapply(columns, function(a) spread(K, engine$loadings[[t]], a, q))
   back <- solve(engine$bases[[t]], tol = 0)
-  C <- back %*% tcrossprod(T)
-  list(data = lapply(seq_len(ncol(T)), function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
+  C <- back %*% tcrossprod(factor)
+  list(data = lapply(columns, function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
        psi = C %*% t(back), scale = if (is.null(K)) rep(1, q) else unname(diag(term$kernel)),
        names = if (is.null(K)) ids else rownames(term$kernel))
 }
