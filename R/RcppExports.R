@@ -41,6 +41,14 @@ cpp_rotated_solve <- function(data, tau, B) {
     .Call(`_kinlmm_cpp_rotated_solve`, data, tau, B)
 }
 
+cpp_level_sums <- function(Xy, z, code, q) {
+    .Call(`_kinlmm_cpp_level_sums`, Xy, z, code, q)
+}
+
+cpp_least_squares <- function(X, y, root) {
+    .Call(`_kinlmm_cpp_least_squares`, X, y, root)
+}
+
 cpp_bed_check <- function(path, n, m) {
     .Call(`_kinlmm_cpp_bed_check`, path, n, m)
 }
@@ -55,10 +63,6 @@ cpp_gwas_scan <- function(null, source, per_marker, maf, missing, threads, nodes
 
 cpp_grm <- function(source, standardized, maf, missing, block, threads, progress) {
     .Call(`_kinlmm_cpp_grm`, source, standardized, maf, missing, block, threads, progress)
-}
-
-cpp_symmetric_eigen <- function(K) {
-    .Call(`_kinlmm_cpp_symmetric_eigen`, K)
 }
 
 cpp_tridiagonalise <- function(K) {

@@ -122,8 +122,10 @@ reduced_space <- function(joint, levels, Xy) {
   first <- cumsum(c(0L, rep(sizes, widths)))
   Zy <- matrix(0, first[[length(first)]], ncol(Xy))
   gram <- matrix(0, nrow(Zy), nrow(Zy))
-  part <- function(b) list(z = joint[[group[[b]]]][, column[[b]]],
-                           level = as.integer(levels[[group[[b]]]]), size = sizes[[group[[b]]]])
+  part <- function(b) {
+    list(z = joint[[group[[b]]]][, column[[b]]], level = as.integer(levels[[group[[b]]]]),
+         size = sizes[[group[[b]]]])
+  }
   for (b in seq_along(group)) {
     mine <- part(b)
     rows <- first[[b]] + seq_len(mine$size)
