@@ -303,12 +303,17 @@ engine_moments.engine_dense <- function(engine, theta, order = 0L) {
   change_moments(at, basis_jacobian(engine))
 }
 
-# The exact Hessian costs c times the gradient, and saves half of the steps.
+# The exact Hessian costs c times the gradient and saves half of the steps; where that is
+# little, other starts are too.
 #' @exportS3Method
 engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
-  starts <- matrix(engine$start)
-  if (!is.null(start)) starts <- cbind(basis_theta(engine, start), starts)
   exact <- nrow(engine$data$Xy) <= 300L
+  starts <- matrix(engine$start)
+  if (exact) {
+    unit <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
+    starts <- cbind(starts, outer(unit, c(1, 0.1, 10)))
+  }
+  if (!is.null(start)) starts <- cbind(basis_theta(engine, start), starts)
   fit <- check_core(cpp_dense_optimise(engine$data, engine$sizes, REML, control$tolerance,
                                        control$max_iterations, exact, starts))
   theta <- column_theta(engine, fit$theta)
