@@ -1,11 +1,10 @@
 # Random terms of any structure, at least one of them with a kernel: C++ on dense matrices
 # of the order of what the random effects span (core/dense.h).
 #
-# As in engine_blocked() the columns of a term are made orthogonal, Z = Z* R with R in
-# `bases`; they also get units in which a component of 1 is a variance like that of the
-# residuals. A loading is Z* in the basis of the engine, m x q for each column: either `R`,
-# a list of such matrices, or, where every row has but one level, `level` (m) and `z` (m x
-# k).
+# The columns of each term have units (see engine-units.R) in which a component of 1 is a
+# variance like that of the residuals. A loading is a term in these units and in the basis
+# of the engine, m x q for each column: either `R`, a list of such matrices, or, where every
+# row has but one level, `level` (m) and `z` (m x k).
 
 engine_dense <- function(work, terms, call) {
   check_independent(terms, call)
@@ -20,8 +19,8 @@ engine_dense <- function(work, terms, call) {
   data <- list(V = V, Xy = space$Xy, within = space$within, n = work$n)
   sizes <- unname(lengths(units))
   groups <- vapply(terms, `[[`, character(1), "group")
-  new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work, sizes = sizes,
-             bases = Map(function(R, unit) unit * R, space$bases, units),
+  new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work,
+             units = Map(function(A, unit) unit * A, space$units, units),
              loadings = Map(rescale_loading, space$loadings, units),
              levels = lapply(terms, function(term) levels(term$factor)),
              start = moment_start(data, sizes, groups, call))
@@ -84,8 +83,8 @@ norm_estimate <- function(K) {
 # where these are fewer; `within` is the cross-product of [Q r] beside the basis.
 random_space <- function(work, terms) {
   groups <- vapply(terms, `[[`, character(1), "group")
-  bases <- lapply(terms, term_basis, root = work$root)
-  columns <- Map(function(term, R) basis_design(term, work$root, R), terms, bases)
+  units <- lapply(terms, term_units, root = work$root)
+  columns <- Map(function(term, A) unit_design(term, work$root, A), terms, units)
   Xy <- cbind(work$Q, work$r)
   joint <- lapply(unique(groups), function(group) {
     orthonormal_columns(do.call(cbind, columns[groups == group]))
@@ -103,7 +102,7 @@ random_space <- function(work, terms) {
     Map(function(columns, term) list(level = as.integer(term$factor), z = columns),
         columns, terms)
   }
-  list(Xy = space$Xy, within = space$within, loadings = loading, bases = bases)
+  list(Xy = space$Xy, within = space$within, loadings = loading, units = units)
 }
 
 orthonormal_columns <- function(B) {
@@ -268,8 +267,8 @@ moment_start <- function(data, sizes, groups, call) {
   floor <- 0.05 * total / (data$n - p)
   start <- split_packed(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
                         sizes)
-  unlist(lapply(seq_along(sizes), function(t) {
-    spectrum <- eigen(unpack_symmetric(start[[t]], sizes[[t]]), symmetric = TRUE)
+  unlist(lapply(start, function(psi) {
+    spectrum <- eigen(unpack_lower(psi, TRUE), symmetric = TRUE)
     d <- pmin(pmax(spectrum$values, 0.05), 100)
     pack_lower(t(chol(tcrossprod(sweep(spectrum$vectors, 2L, sqrt(d), "*")))))
   }))
@@ -283,14 +282,6 @@ check_information <- function(information, groups, call) {
   abort_unidentified(unique(groups[share > 0.1 * max(share)]), call)
 }
 
-unpack_symmetric <- function(packed, k) {
-  out <- unpack_lower(packed, k)
-  out[upper.tri(out)] <- t(out)[upper.tri(out)]
-  out
-}
-
-pack_lower <- function(x) x[lower.tri(x, diag = TRUE)]
-
 # The contract ----
 
 #' @exportS3Method
@@ -298,10 +289,12 @@ n_theta.engine_dense <- function(engine) length(engine$data$V)
 
 #' @exportS3Method
 engine_moments.engine_dense <- function(engine, theta, order = 0L) {
-  at <- check_core(cpp_dense_moments(engine$data, engine$sizes, basis_theta(engine, theta),
-                                     order))
-  change_moments(at, basis_jacobian(engine))
+  at <- check_core(cpp_dense_moments(engine$data, term_sizes(engine),
+                                     unit_theta(engine, theta), order))
+  change_moments(at, unit_components(engine))
 }
+
+term_sizes <- function(engine) vapply(engine$units, ncol, integer(1))
 
 # The exact Hessian costs c times the gradient and saves half of the steps; where that is
 # little, other starts are too.
@@ -310,18 +303,14 @@ engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
   exact <- nrow(engine$data$Xy) <= 300L
   starts <- matrix(engine$start)
   if (exact) {
-    unit <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
+    unit <- unlist(lapply(term_sizes(engine), function(k) pack_lower(diag(k))))
     starts <- cbind(starts, outer(unit, c(1, 0.1, 10)))
   }
-  if (!is.null(start)) starts <- cbind(basis_theta(engine, start), starts)
-  fit <- check_core(cpp_dense_optimise(engine$data, engine$sizes, REML, control$tolerance,
-                                       control$max_iterations, exact, starts))
-  theta <- column_theta(engine, fit$theta)
-  slopes <- drop(crossprod(basis_jacobian(engine), fit$psi_gradient))
-  list(theta = theta, converged = fit$converged, singular = fit$singular,
-       gradient = theta_gradient(engine, theta, slopes), iterations = fit$iterations,
-       evaluations = fit$evaluations, starts = fit$starts,
-       bound = if (fit$singular) "zero" else "none")
+  if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
+  fit <- check_core(cpp_dense_optimise(engine$data, term_sizes(engine), REML,
+                                       control$tolerance, control$max_iterations, exact,
+                                       starts))
+  unit_record(engine, fit)
 }
 
 #' @exportS3Method
@@ -331,15 +320,15 @@ engine_recombine.engine_dense <- function(engine, M) {
   engine
 }
 
-# The factors T* of the terms in the units of the loadings.
-basis_factors <- function(engine, theta) {
-  Map(unpack_lower, split_packed(basis_theta(engine, theta), engine$sizes), engine$sizes)
+# The factor of each term in the units of the loadings.
+unit_factors <- function(engine, theta) {
+  lapply(split_packed(unit_theta(engine, theta), term_sizes(engine)), unpack_lower)
 }
 
 # The upper factor of H, L^-1[Q r], and Q = (X'H^-1 X)^-1 with the coefficient of r on Q.
 dense_at <- function(engine, theta) {
   data <- engine$data
-  psi <- unlist(lapply(basis_factors(engine, theta), function(factor) {
+  psi <- unlist(lapply(unit_factors(engine, theta), function(factor) {
     pack_lower(tcrossprod(factor))
   }))
   H <- diag(nrow(data$Xy))
@@ -362,7 +351,7 @@ level_covariances <- function(engine, t, term, factor) {
   K <- if (!is.null(term$kernel)) unname(term$kernel[, ids, drop = FALSE])
   columns <- seq_len(ncol(factor))
   plain <- lapply(columns, function(a) spread(K, engine$loadings[[t]], a, q))
-  back <- solve(engine$bases[[t]], tol = 0)
+  back <- forwardsolve(engine$units[[t]], diag(ncol(factor)))
   C <- back %*% tcrossprod(factor)
   list(data = lapply(columns, function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
        psi = C %*% t(back), scale = if (is.null(K)) rep(1, q) else unname(diag(term$kernel)),
@@ -373,7 +362,7 @@ level_covariances <- function(engine, t, term, factor) {
 engine_modes.engine_dense <- function(engine, theta, random) {
   at <- dense_at(engine, theta)
   Py <- backsolve(at$root, at$residual)
-  factors <- basis_factors(engine, theta)
+  factors <- unit_factors(engine, theta)
   modes <- lapply(seq_along(random), function(t) {
     own <- level_covariances(engine, t, random[[t]], factors[[t]])
     modes <- vapply(own$data, function(C) drop(C %*% Py), numeric(length(own$names)))
@@ -385,7 +374,7 @@ engine_modes.engine_dense <- function(engine, theta, random) {
 #' @exportS3Method
 engine_variances.engine_dense <- function(engine, theta, sigma, random) {
   at <- dense_at(engine, theta)
-  factors <- basis_factors(engine, theta)
+  factors <- unit_factors(engine, theta)
   lapply(random_blocks(random), function(labels) {
     own <- lapply(match(labels, names(random)), function(t) {
       level_covariances(engine, t, random[[t]], factors[[t]])

@@ -86,9 +86,9 @@ test_that("moments are those of the components in the units of the user", {
       pack_lower(tcrossprod(factor))
     }))
     at_psi <- function(psi, what) {
-      theta <- unlist(Map(function(part, size) {
-        pack_lower(t(chol(unpack_symmetric(part, size))))
-      }, split_packed(psi, engine$sizes), engine$sizes))
+      theta <- unlist(lapply(split_packed(psi, term_sizes(engine)), function(part) {
+        pack_lower(t(chol(unpack_lower(part, symmetric = TRUE))))
+      }))
       c(engine_moments(engine, theta, order = 1L)[[what]])
     }
     moments <- engine_moments(engine, theta, order = 2L)
