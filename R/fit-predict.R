@@ -203,8 +203,9 @@ simulate.lmmfit <- function(object, nsim = 1, seed = NULL, use.u = FALSE,
   }
   mean <- predict(object, re.form = re.form)
   mean <- mean[rownames(object$frame)]
+  roots <- lapply(object$random, term_root)
   draw <- function(i) {
-    mean + draw_random(object, kept) +
+    mean + draw_random(object, kept, roots) +
       stats::rnorm(length(mean), sd = object$sigma / sqrt(object$weights))
   }
   out <- as.data.frame(lapply(stats::setNames(seq_len(nsim), paste0("sim_", seq_len(nsim))),
@@ -212,22 +213,21 @@ simulate.lmmfit <- function(object, nsim = 1, seed = NULL, use.u = FALSE,
   structure(out, seed = before)
 }
 
-# Z u with new u for the columns that are not kept.
-draw_random <- function(object, kept) {
+# Z u with new u for the columns that are not kept; see term_root().
+draw_random <- function(object, kept, roots) {
   factors <- term_factors(object$random, object$theta * object$sigma)
   Reduce(`+`, lapply(names(object$random), function(label) {
     term <- object$random[[label]]
     k <- length(term$columns)
     draws <- matrix(stats::rnorm(k * nlevels(term$factor)), k)
-    if (!is.null(term$kernel)) draws[] <- draw_kernel(object$engine, draws)
+    if (!is.null(roots[[label]])) draws <- draws %*% roots[[label]]
     u <- t(factors[[label]] %*% draws)
     u[, kept[[label]]] <- 0
     rowSums(term_design(term) * u[as.integer(term$factor), , drop = FALSE])
   }))
 }
 
-# Effects with covariance K among the individuals with records, from its spectrum.
-draw_kernel <- function(engine, z) {
-  spectrum <- basis_spectrum(engine$basis)
-  drop(spectrum$U %*% (sqrt(spectrum$d) * as.vector(z))) / engine$scale
+# R with R'R the kernel of a term among its levels.
+term_root <- function(term) {
+  if (!is.null(term$kernel)) kernel_root(term$kernel[levels(term$factor), levels(term$factor)])
 }
