@@ -101,8 +101,8 @@ phi_covariance <- function(fit, information) {
   2 * jacobian %*% tcrossprod(positive_inverse(hessian), jacobian)
 }
 
-# How the elements of Psi = A A' depend on those of A: its Jacobian, and the second
-# derivatives weighted by the gradient. Psi itself where it is of full rank.
+# How the elements of Psi = A A' depend on those of A, triangular up to the order of rows:
+# the Jacobian, and the second derivatives weighted by the gradient.
 boundary_block <- function(Psi, gradient) {
   k <- nrow(Psi)
   at <- lower_pairs(k)
@@ -111,7 +111,6 @@ boundary_block <- function(Psi, gradient) {
   factor <- suppressWarnings(chol(Psi / tcrossprod(scale), pivot = TRUE, tol = 1e-8))
   rank <- if (all(root == 0)) 0L else attr(factor, "rank")
   count <- length(gradient)
-  if (rank == k) return(list(jacobian = diag(count), curvature = matrix(0, count, count)))
   A <- matrix(0, k, rank)
   pivot <- attr(factor, "pivot")
   A[pivot, ] <- t(factor[seq_len(rank), , drop = FALSE])

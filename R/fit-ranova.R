@@ -12,7 +12,8 @@
 #' ('lmerTest' compares these two). A term `(x || g)` is one term for each column.
 #'
 #' @param model a model fitted by [lmmfit()]. A fit of 'lme4' or 'lmerTest' is passed on to
-#'   'lmerTest', which has a function of the same name.
+#'   'lmerTest', which has a function of the same name; as that one knows no other fits, write
+#'   `kinlmm::ranova()` where 'lmerTest' was attached last.
 #' @param reduce.terms (`logical(1)`) leave out one variable of a term at a time, as above,
 #'   or whole terms.
 #' @param mixture (`logical(1)`) p-values that know that a variance can't be negative: half
@@ -62,6 +63,7 @@ ranova.lmmfit <- function(model, reduce.terms = TRUE, mixture = TRUE, ...) {
 #' @export
 ranova.default <- function(model, ...) {
   if (inherits(model, "merMod")) {
+    rlang::check_installed("lmerTest", "for tests of fits of lme4.")
     # it evaluates the call of the model where it was called
     return(eval(as.call(list(quote(lmerTest::ranova), model, ...)), parent.frame()))
   }
