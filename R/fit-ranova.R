@@ -77,12 +77,11 @@ reduced_terms <- function(model, reduce, call) {
   for (label in names(model$random)) {
     smaller <- if (reduce) smaller_terms(model$random[[label]], model$frame, call)
     others <- model$random[names(model$random) != label]
-    if (length(smaller) == 0L) {
-      out[[describe_term(model$random[[label]])]] <- others
-    }
-    for (name in names(smaller)) {
-      out[[name]] <- replace(model$random, label, list(smaller[[name]]))
-    }
+    out <- c(out, if (length(smaller) == 0L) {
+      stats::setNames(list(others), describe_term(model$random[[label]]))
+    } else {
+      lapply(smaller, function(term) replace(model$random, label, list(term)))
+    })
   }
   out
 }
@@ -105,11 +104,12 @@ smaller_terms <- function(term, frame, call) {
   Filter(function(smaller) in_columns(term_design(smaller), term_design(term)), out)
 }
 
-# As it would be written: one column of (x || g) as (0 + x | g).
+# As it would be written, but for the name of a kernel: one column of (x || g) as
+# (0 + x | g).
 describe_term <- function(term) {
   lhs <- if (length(term$columns) > 1L) deparse1(stats::formula(term$terms)[[2L]]) else
     if (term$columns == "(Intercept)") "1" else paste("0 +", term$columns)
-  paste0("(", lhs, " | ", term$group, ")")
+  paste0(if (!is.null(term$kernel)) "kin", "(", lhs, " | ", term$group, ")")
 }
 
 # The criterion of the model with other random terms; of least squares without any.
