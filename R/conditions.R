@@ -783,6 +783,45 @@ abort_comparison <- function(what, call) {
                "comparison", call = call)
 }
 
+abort_comparison_kernel <- function(call) {
+  abort_kinlmm(c(
+    "ML fits with a relationship matrix can't be compared with ones without.",
+    "x" = "Theirs is the likelihood of the data free of the intercept.",
+    "i" = "{.code refit = FALSE} compares REML fits, if the fixed effects are the same; so
+           does {.fun ranova}."
+  ), "comparison", call = call)
+}
+
+abort_kenward_roger <- function(call) {
+  abort_kinlmm(c(
+    "{.code ddf = \"Kenward-Roger\"} needs a model fitted by REML.",
+    "x" = "This one is fitted by ML.", "i" = "{.code update(fit, REML = TRUE)} fits it again."
+  ), "kenward_roger", call = call)
+}
+
+# found, wanted: numbers of columns.
+abort_contrast <- function(must, found, call) {
+  abort_kinlmm(c("{.arg L} must {must}.", "x" = "{found}."), "argument", arg = "L",
+               call = call)
+}
+
+abort_contrast_rhs <- function(rhs, call) {
+  abort_kinlmm(c(
+    "{.arg rhs} must be a value that {.code L beta} can have.",
+    "x" = "Rows of {.arg L} are combinations of others, and those of {.arg rhs}
+           ({some_of(signif(rhs, 4), quote = FALSE)}) are not."
+  ), "argument", arg = "rhs", call = call)
+}
+
+# terms: what can't be left out; droppable: what can.
+abort_drop_scope <- function(terms, droppable, call) {
+  abort_kinlmm(c(
+    "{.arg scope} must name terms that no other term contains.",
+    "x" = "{some_of(terms)} can't be left out.",
+    "i" = "There are {some_of(droppable, 12L)}."
+  ), "argument", arg = "scope", call = call)
+}
+
 inform_refit <- function(n) {
   inform_kinlmm("Fitting {n} model{?s} again by ML instead of REML.", "refit", n = n)
 }

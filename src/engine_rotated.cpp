@@ -10,6 +10,9 @@ RotatedData as_rotated(const Rcpp::List& x, bool centred) {
   RotatedData data;
   data.d = map(Rcpp::as<Rcpp::NumericVector>(x["d"]));
   data.Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["Xy"]));
+  if (x.containsElementNamed("count")) {
+    data.count = map(Rcpp::as<Rcpp::NumericVector>(x["count"]));
+  }
   data.within = map(Rcpp::as<Rcpp::NumericMatrix>(x["within"]));
   data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
   data.unit = Rcpp::as<double>(x["unit"]);

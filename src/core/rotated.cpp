@@ -9,10 +9,12 @@ RatioMoments rotated_moments(const RotatedData& data, double tau) {
   const Eigen::ArrayXd w = 1 / (tau * d + 1);
   const Eigen::ArrayXd w1 = -d * w.square();
   const Eigen::ArrayXd w2 = 2 * d.square() * w.cube();
+  const Eigen::ArrayXd count = data.count.size() > 0 ? Eigen::ArrayXd(data.count.array())
+                                                     : Eigen::ArrayXd::Ones(d.size());
   RatioMoments m;
-  m.logdet = (tau * d).log1p().sum();
-  m.logdet1 = (d * w).sum();
-  m.logdet2 = -(d * w).square().sum();
+  m.logdet = (count * (tau * d).log1p()).sum();
+  m.logdet1 = (count * d * w).sum();
+  m.logdet2 = -(count * (d * w).square()).sum();
   m.S = data.Xy.transpose() * w.matrix().asDiagonal() * data.Xy + data.within;
   m.S1 = data.Xy.transpose() * w1.matrix().asDiagonal() * data.Xy;
   m.S2 = data.Xy.transpose() * w2.matrix().asDiagonal() * data.Xy;

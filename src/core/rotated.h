@@ -18,6 +18,7 @@ namespace kinlmm {
 struct RotatedData {
   Vector d;         // q, eigenvalues, >= 0
   Matrix Xy;        // q x (p+1), U' N^-1/2 Z'W [X y]
+  Vector count;     // q, individuals that a row stands for, or empty: one each
   Matrix within;    // (p+1) x (p+1), cross-product of [X y] beside the individuals
   Index n = 0;      // records
   double unit = 1;  // mean eigenvalue, of the centred kernel where there is an intercept
