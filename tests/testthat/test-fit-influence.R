@@ -52,6 +52,37 @@ test_that("leverages and Cook's distances of records are lme4's", {
   expect_true(is.na(hatvalues(fit)[[7]]))
 })
 
+test_that("leverages of crossed and nested factors are lme4's", {
+  skip_if_not_installed("lme4")
+  d <- mixed_example()
+  d$h <- factor(rep(1:8, length.out = 120)[c(120:1)])
+  for (formula in list(y ~ x + (z | g) + (1 | h), y ~ x + (1 | h / f), y ~ x + (1 | g:h))) {
+    fit <- suppressMessages(lmmfit(formula, d, weights = w))
+    theta <- getME(fit, "theta")
+    make <- function(...) {
+      control <- lme4::lmerControl(optimizer = NULL, calc.derivs = FALSE,
+                                   check.conv.singular = "ignore")
+      lme4::lmer(formula, d, weights = w, control = control, ...)
+    }
+    theirs <- make(start = unname(theta[names(getME(make(), "theta"))]))
+    expect_equal(hatvalues(fit), hatvalues(theirs), tolerance = 1e-8)
+    expect_equal(cooks.distance(fit), cooks.distance(theirs), tolerance = 1e-8)
+  }
+})
+
+test_that("groups of crossed factors can be deleted", {
+  d <- mixed_example()
+  d$h <- factor(rep(1:8, length.out = 120)[c(120:1)])
+  fit <- suppressMessages(lmmfit(y ~ x + (z | g) + (1 | h), d))
+  without <- influence(fit, "h")
+  expect_equal(without$`fixed.effects[-h]`["3", ],
+               fixef(suppressMessages(update(fit, data = d[d$h != "3", ]))),
+               tolerance = 1e-6)
+  expect_equal(names(without$var.cov.comps),
+               c("sigma^2", "g:v[(Intercept)]", "g:C[z,(Intercept)]", "g:v[z]",
+                 "h:v[(Intercept)]"))
+})
+
 test_that("a deleted group is the model fitted without it", {
   d <- mixed_example()
   fit <- lmmfit(y ~ x + (z | g), d, weights = w)
