@@ -79,7 +79,7 @@ test_that("crossed and nested factors: the same parts by term, whatever their or
   d$h <- factor(rep(1:16, length.out = 120)[c(120:1)])
   exact <- lme4::lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-9),
                              calc.derivs = FALSE, check.conv.singular = "ignore")
-  for (formula in list(y ~ x + (z | g) + (1 | h), y ~ x + (z || g) + (1 | h / f))) {
+  for (formula in list(y ~ x + (z | g) + (1 | h), y ~ x + (0 + z | g) + (1 | h / f))) {
     ours <- suppressMessages(lmmfit(formula, d))
     theirs <- lme4::lmer(formula, d, control = exact)
     for (part in c("theta", "lower", "l_i", "p_i", "q_i", "m_i", "cnms", "mmList", "flist",
