@@ -171,10 +171,10 @@ augment.lmmfit <- function(x, data = NULL, newdata = NULL, ...) {
   lost <- setdiff(rows, rownames(data))
   if (length(lost) > 0L) abort_augment(lost, rlang::current_env())
   added <- data.frame(.fitted = fitted(x)[rows], .resid = residuals(x)[rows])
-  hat <- tryCatch(hatvalues(x)[rows], kinlmm_error_leverage = function(e) NULL)
+  hat <- tryCatch(hatvalues(x), kinlmm_error_leverage = function(e) NULL)
   if (!is.null(hat)) {
-    added$.hat <- hat
-    added$.cooksd <- cooks.distance(x)[rows]
+    added$.hat <- hat[rows]
+    added$.cooksd <- cooks_at(x, hat)[rows]
   }
   added$.fixed <- predict(x, re.form = NA)[rows]
   added$.offset <- x$offset
