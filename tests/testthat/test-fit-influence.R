@@ -146,3 +146,30 @@ test_that("fields are lme4's", {
   expect_equal(dfbetas(ours), dfbetas(theirs), tolerance = 0.05)
   expect_equal(dfbeta(ours, "var.cov"), dfbeta(theirs, "var.cov"), tolerance = 0.1)
 })
+
+test_that("leverages with a kernel beside another term, and with a slope", {
+  withr::local_seed(6)
+  K <- toy_kinship(20, m = 60)
+  data <- toy_pheno(K, records = rep(c(1L, 3L), 10))
+  fit <- suppressMessages(lmmfit(y ~ x + (1 | id), data, weights = w,
+                                 kinship = list(id = K)))
+  # the parts that leverages are made of, at parameters of any size
+  slope <- fit$random$id
+  slope$Z <- cbind(1, data$x)
+  slope$columns <- c("(Intercept)", "x")
+  plain <- fit$random$id
+  plain["kernel"] <- list(NULL)
+  fit$random <- list(id = slope, id.1 = plain)
+  fit$theta <- c(0.8, 0.3, 0.5, 0.6)
+  ids <- levels(plain$factor)
+  own <- K[ids, ids]
+  D <- matrix(0, 60, 60)
+  factor <- matrix(c(0.8, 0.3, 0, 0.5), 2)
+  D[1:40, 1:40] <- kronecker(own, tcrossprod(factor))
+  D[41:60, 41:60] <- 0.36 * diag(20)
+  Z <- model.matrix(fit, "random")
+  X <- model.matrix(fit)
+  H <- diag(1 / data$w) + Z %*% D %*% t(Z)
+  fit$vcov <- fit$sigma^2 * solve(t(X) %*% solve(H, X))
+  expect_equal(unname(hatvalues(fit)), dense_leverage(X, Z, D, data$w), tolerance = 1e-9)
+})
