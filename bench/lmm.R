@@ -197,6 +197,7 @@ run_kernel <- function() {
 
 wanted <- arguments[-1]
 if (length(wanted) == 0L) wanted <- c(names(cases), "refits", "satterthwaite", "kernel")
+blas <- basename(dirname(normalizePath(extSoftVersion()[["BLAS"]])))
 load_average <- function() {
   if (file.exists("/proc/loadavg")) scan("/proc/loadavg", 0, 1, quiet = TRUE) else NA
 }
@@ -211,8 +212,8 @@ report <- c(
   "# Mixed models, beside lme4", "",
   paste0("Fit by REML and `vcov()`; medians of ", runs, " alternating runs, seconds."),
   paste0(R.version.string, ", kinlmm ", packageVersion("kinlmm"), ", lme4 ",
-         packageVersion("lme4"), ", ", parallel::detectCores(), " cores, ",
-         basename(dirname(normalizePath(extSoftVersion()[["BLAS"]]))), ", ", format(Sys.Date()), "."),
+         packageVersion("lme4"), ", ", parallel::detectCores(), " cores, ", blas, ", ",
+         format(Sys.Date()), "."),
   paste0("Load average before and after: ", paste(load, collapse = ", "), "."), "",
   table_of(c("model", "kinlmm", "lme4", "lme4, no derivatives", "**ratio**",
              "ratio, no derivatives", "criterion minus lme4's", "peak MB, kinlmm",
@@ -232,7 +233,8 @@ report <- c(
                     c("**ratio**", number(refits[["lme4"]] / refits[["kinlmm"]])))))
   },
   if (!is.null(satterthwaite)) {
-    c("Satterthwaite's degrees of freedom of InstEval (lmerTest computes them in its fit):", "",
+    c("Satterthwaite's degrees of freedom of InstEval (lmerTest prepares them in its fit):",
+      "",
       table_of(c("", "fit", "fit and summary"),
                list(c("kinlmm", number(cumsum(satterthwaite$kinlmm))),
                     c("lmerTest", number(satterthwaite$lmerTest)))),
