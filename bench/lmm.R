@@ -215,16 +215,17 @@ report <- c(
          packageVersion("lme4"), ", ", parallel::detectCores(), " cores, ", blas, ", ",
          format(Sys.Date()), "."),
   paste0("Load average before and after: ", paste(load, collapse = ", "), "."), "",
-  table_of(c("model", "kinlmm", "lme4", "lme4, no derivatives", "**ratio**",
-             "ratio, no derivatives", "criterion minus lme4's", "peak MB, kinlmm",
-             "peak MB, lme4"),
-           lapply(fits, function(fit) {
-             s <- fit$seconds
-             formula <- gsub("|", "\\|", deparse1(cases[[fit$name]][[1]]), fixed = TRUE)
-             c(paste0(fit$name, ": `", formula, "`"), number(s),
-               paste0("**", number(s[[2]] / s[[1]]), "**"), number(s[[3]] / s[[1]]),
-               formatC(fit$difference, 1, format = "e"), number(fit$memory, 4))
-           })),
+  if (length(fits) > 0L) table_of(
+    c("model", "kinlmm", "lme4", "lme4, no derivatives", "**ratio**",
+      "ratio, no derivatives", "criterion minus lme4's", "peak MB, kinlmm", "peak MB, lme4"),
+    lapply(fits, function(fit) {
+      s <- fit$seconds
+      formula <- gsub("|", "\\|", deparse1(cases[[fit$name]][[1]]), fixed = TRUE)
+      c(paste0(fit$name, ": `", formula, "`"), number(s),
+        paste0("**", number(s[[2]] / s[[1]]), "**"), number(s[[3]] / s[[1]]),
+        formatC(fit$difference, 1, format = "e"), number(fit$memory, 4))
+    })
+  ),
   if (!is.null(refits)) {
     c("10,000 responses on the design of sleepstudy, `refit()` (lme4: 200, scaled):", "",
       table_of(c("", "seconds"),
