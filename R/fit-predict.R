@@ -92,6 +92,8 @@ predict_frame <- function(object, random, newdata, na.action, call) {
     abort_argument("newdata", "a data frame", describe(newdata), call)
   }
   newdata <- as.data.frame(newdata)
+  # those of the fit are used; model.frame() would warn
+  newdata[] <- lapply(newdata, `attr<-`, "contrasts", NULL)
   fixed <- stats::formula(stats::delete.response(object$fixed$terms))
   bars <- lapply(unname(random), function(term) {
     list(lhs = stats::formula(term$terms)[[2L]], group = term$group_expr)
