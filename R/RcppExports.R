@@ -29,6 +29,14 @@ cpp_rotated_optimise <- function(data, reml, centred) {
     .Call(`_kinlmm_cpp_rotated_optimise`, data, reml, centred)
 }
 
+cpp_level_sums <- function(Xy, z, code, q) {
+    .Call(`_kinlmm_cpp_level_sums`, Xy, z, code, q)
+}
+
+cpp_least_squares <- function(X, y, root) {
+    .Call(`_kinlmm_cpp_least_squares`, X, y, root)
+}
+
 cpp_bed_check <- function(path, n, m) {
     .Call(`_kinlmm_cpp_bed_check`, path, n, m)
 }

@@ -727,6 +727,50 @@ abort_dense <- function(n, q, call) {
   ), "dense", n = n, q = q, call = call)
 }
 
+abort_getme <- function(unknown, known, call) {
+  abort_kinlmm(c(
+    "{.arg name} must be names of parts that {.fn getME} knows, or {.val ALL}.",
+    "x" = if (length(unknown) > 0L) "It does not know {some_of(unknown)}.",
+    "i" = "It knows {some_of(known, 100L, quote = FALSE)}."
+  ), "getme", unknown = unknown, call = call)
+}
+
+abort_getme_kernel <- function(name, groups, call) {
+  abort_kinlmm(c(
+    "{.code getME()} has no {some_of(name)} for a model with a relationship matrix.",
+    "x" = paste("That of {some_of(groups)} is used as it is; its Cholesky factor, which",
+                "{.code Lambda} would hold, is not formed."),
+    "i" = "{.fn VarCorr} and {.fn blup} have the variances and the effects."
+  ), "getme_kernel", name = name, groups = groups, call = call)
+}
+
+abort_package <- function(package, what, call) {
+  abort_kinlmm(c("{.code {what}} needs the package {.pkg {package}}.",
+                 "i" = "Install it with {.code install.packages(\"{package}\")}."),
+               "package", package = package, call = call)
+}
+
+abort_leverage <- function(q, max, call) {
+  abort_kinlmm(c(
+    "Leverages with several grouping factors need a matrix of all random effects.",
+    "x" = "It would be {count(q)} x {count(q)}; at most {count(max)} effects are allowed."
+  ), "leverage", q = q, call = call)
+}
+
+abort_augment <- function(lost, call) {
+  abort_kinlmm(c(
+    "{.arg data} must have the rows of the fit, by row name.",
+    "x" = "It lacks {n_of(length(lost), 'row')}: {some_of(lost)}."
+  ), "augment", rows = lost, call = call)
+}
+
+abort_influence_group <- function(group, known, call) {
+  abort_kinlmm(c(
+    "Can't find the variable {.code {group}} to delete groups by.",
+    "i" = "The model frame has {some_of(known)}; others must be in {.arg data}."
+  ), "influence_group", group = group, call = call)
+}
+
 abort_parameter <- function(parm, known, call) {
   abort_kinlmm(c(
     "{.arg parm} must name parameters of the model.",
@@ -737,6 +781,45 @@ abort_parameter <- function(parm, known, call) {
 abort_comparison <- function(what, call) {
   abort_kinlmm(c("Models can be compared only on the same data.", "x" = "{what}"),
                "comparison", call = call)
+}
+
+abort_comparison_kernel <- function(call) {
+  abort_kinlmm(c(
+    "ML fits with a relationship matrix can't be compared with ones without.",
+    "x" = "Theirs is the likelihood of the data free of the intercept.",
+    "i" = "{.code refit = FALSE} compares REML fits, if the fixed effects are the same; so
+           does {.fun ranova}."
+  ), "comparison", call = call)
+}
+
+abort_kenward_roger <- function(call) {
+  abort_kinlmm(c(
+    "{.code ddf = \"Kenward-Roger\"} needs a model fitted by REML.",
+    "x" = "This one is fitted by ML.", "i" = "{.code update(fit, REML = TRUE)} fits it again."
+  ), "kenward_roger", call = call)
+}
+
+# found, wanted: numbers of columns.
+abort_contrast <- function(must, found, call) {
+  abort_kinlmm(c("{.arg L} must {must}.", "x" = "{found}."), "argument", arg = "L",
+               call = call)
+}
+
+abort_contrast_rhs <- function(rhs, call) {
+  abort_kinlmm(c(
+    "{.arg rhs} must be a value that {.code L beta} can have.",
+    "x" = "Rows of {.arg L} are combinations of others, and those of {.arg rhs}
+           ({some_of(signif(rhs, 4), quote = FALSE)}) are not."
+  ), "argument", arg = "rhs", call = call)
+}
+
+# terms: what can't be left out; droppable: what can.
+abort_drop_scope <- function(terms, droppable, call) {
+  abort_kinlmm(c(
+    "{.arg scope} must name terms that no other term contains.",
+    "x" = "{some_of(terms)} can't be left out.",
+    "i" = "There are {some_of(droppable, 12L)}."
+  ), "argument", arg = "scope", call = call)
 }
 
 inform_refit <- function(n) {

@@ -42,17 +42,19 @@ blocked_reason <- function(factors, sizes) {
 
 # R of Z'WZ = R'R, on the scale of one record, for a term whose columns are independent.
 term_basis <- function(term, root) {
-  Z <- term_design(term)
-  if (ncol(Z) == 1L) {
-    size <- sqrt(mean((drop(Z) * root)^2))
-    return(matrix(if (size > 0) size else 1))
-  }
-  qr.R(qr(Z * root)) / sqrt(nrow(Z))
+  Z <- term_design(term) * root
+  size <- sqrt(colMeans(Z^2))
+  if (ncol(Z) == 1L) return(matrix(if (size > 0) size else 1))
+  gram <- crossprod(Z) / nrow(Z)
+  R <- tryCatch(chol(gram / tcrossprod(size)), error = function(e) NULL)
+  # any R will do as long as Z R^-1 is far from dependence
+  if (is.null(R)) return(qr.R(qr(Z, tol = 0)) / sqrt(nrow(Z)))
+  R * rep(size, each = ncol(R))
 }
 
 basis_design <- function(term, root, R) {
   Z <- term_design(term) * root
-  if (ncol(Z) == 1L) Z / R[[1L]] else t(backsolve(R, t(Z), transpose = TRUE))
+  if (ncol(Z) == 1L) Z / R[[1L]] else Z %*% backsolve(R, diag(ncol(R)))
 }
 
 # Columns of one term must be independent, and stand in one term of a grouping factor only.
@@ -67,9 +69,9 @@ check_columns <- function(random, call) {
   }
   for (term in random) {
     if (length(term$columns) == 1L) next
-    at <- qr(term_design(term), tol = 1e-9)
-    if (at$rank < length(term$columns)) {
-      abort_random_columns(term$group, term$columns[at$pivot[-seq_len(at$rank)]],
+    kept <- independent_columns(term_design(term), 1e-9)
+    if (length(kept) < length(term$columns)) {
+      abort_random_columns(term$group, term$columns[-kept],
                            "is a combination of the others", call)
     }
   }

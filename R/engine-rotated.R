@@ -1,4 +1,5 @@
-# One kernel: everything in the eigenbasis of K among the individuals with records.
+# One kernel: everything in a basis in which K among the individuals with records is
+# tridiagonal; a scan needs its eigenvectors, which then take up from there.
 
 # Records are reduced to individuals (core/rotated.h): with N_j the summed weights of
 # individual j, the kernel is N^1/2 K N^1/2 and `within` holds what records of one
@@ -7,38 +8,78 @@ engine_rotated <- function(work, term, call) {
   ids <- levels(term$factor)
   counts <- tabulate(as.integer(term$factor), length(ids))
   scale <- sqrt(as.vector(rowsum(work$root^2, as.integer(term$factor))))
-  spectrum <- kernel_spectrum(term$kernel[ids, ids], scale, term$group, call)
+  basis <- kernel_basis(term$kernel[ids, ids], scale, term$group, call)
   Xy <- cbind(work$Q, work$r)
   sums <- rowsum(Xy * work$root, as.integer(term$factor)) / scale
   within <- if (all(counts == 1L)) matrix(0, ncol(Xy), ncol(Xy)) else
     crossprod(Xy) - crossprod(sums)
   intercept <- if (!is.null(work$intercept)) {
-    drop(crossprod(spectrum$U, scale)) / sqrt(sum(scale^2))
+    drop(to_basis(basis, matrix(scale / sqrt(sum(scale^2)))))
   }
   # what the intercept explains of the kernel is not variance
-  origin <- if (!is.null(intercept)) sum(spectrum$d * intercept^2) else 0
-  data <- list(d = spectrum$d, Xy = crossprod(spectrum$U, sums), within = within,
-               n = work$n, intercept = intercept,
-               unit = (sum(spectrum$d) - origin) / length(spectrum$d), upper = 1e5)
-  reason <- "one kernel, one variance ratio: eigendecomposition of the kernel"
-  new_engine("rotated", reason, data, work, "ratio", U = spectrum$U, scale = scale,
+  origin <- if (!is.null(intercept)) quadratic(basis, intercept) else 0
+  data <- list(d = basis$d, beside = basis$beside, Xy = to_basis(basis, sums),
+               within = within, n = work$n, intercept = intercept,
+               unit = (sum(basis$d) - origin) / length(basis$d), upper = 1e5)
+  reason <- "one kernel, one variance ratio: tridiagonal form of the kernel"
+  new_engine("rotated", reason, data, work, "ratio", basis = basis, scale = scale,
              levels = ids)
 }
 
-# Eigenvalues and eigenvectors of S K S, S = diag(scale); K must be positive
-# semi-definite up to rounding, and tiny eigenvalues of either sign are zero.
-kernel_spectrum <- function(K, scale, group, call) {
+# T = Q'S K S Q, S = diag(scale), tridiagonal: `d` and `beside` its diagonals, `memo` where
+# the spectrum is kept once it was needed. K must be positive semi-definite up to rounding;
+# where more than rounding is to be forgiven T is the diagonal matrix of the eigenvalues.
+kernel_basis <- function(K, scale, group, call) {
   # two matrices of this size fewer, in the usual case
   if (any(scale != 1)) K <- K * tcrossprod(scale)
-  spectrum <- check_core(cpp_symmetric_eigen(unname(K)), call = call)
+  basis <- check_core(cpp_tridiagonalise(unname(K)), call = call)
+  basis$memo <- new.env(parent = emptyenv())
+  if (basis$largest > 0 && basis$negative == 0) return(basis)
+  spectrum <- tridiagonal_spectrum(basis)
   d <- spectrum$d
   largest <- max(d, 0)
   negative <- d < -1e-8 * largest
   if (largest == 0 || any(negative)) {
     abort_kinship_psd(min(d), largest, sum(negative), group, call)
   }
-  d[d < 1e-10 * largest] <- 0
-  list(d = d, U = spectrum$U)
+  list(d = without_rounding(d), beside = numeric(), U = spectrum$U)
+}
+
+# Q'B and Q B.
+to_basis <- function(basis, B) {
+  if (!is.null(basis$U)) return(crossprod(basis$U, B))
+  cpp_reflect(basis$reflectors, basis$scales, B, TRUE)
+}
+
+from_basis <- function(basis, B) {
+  if (!is.null(basis$U)) return(basis$U %*% B)
+  cpp_reflect(basis$reflectors, basis$scales, B, FALSE)
+}
+
+# c'Tc
+quadratic <- function(basis, c) {
+  m <- length(c)
+  sum(basis$d * c^2) + 2 * sum(basis$beside * c[-m] * c[-1L])
+}
+
+tridiagonal_spectrum <- function(basis) {
+  spectrum <- check_core(cpp_tridiagonal_eigen(basis$d, basis$beside))
+  spectrum$U <- from_basis(basis, spectrum$U)
+  spectrum
+}
+
+# Tiny eigenvalues of either sign are zero.
+without_rounding <- function(d) replace(d, d < 1e-10 * max(d), 0)
+
+# Eigenvalues d and eigenvectors U of S K S. Kept with the fit: each part of a scan needs
+# them again.
+basis_spectrum <- function(basis) {
+  if (!is.null(basis$U)) return(basis[c("d", "U")])
+  if (is.null(basis$memo$spectrum)) {
+    spectrum <- tridiagonal_spectrum(basis)
+    basis$memo$spectrum <- list(d = without_rounding(spectrum$d), U = spectrum$U)
+  }
+  basis$memo$spectrum
 }
 
 # The same engine on the data free of the intercept: n - 1 contrasts, whose likelihood
@@ -61,7 +102,8 @@ without_intercept <- function(engine) {
 engine_modes.engine_rotated <- function(engine, theta, random) {
   kernel <- random[[1L]]$kernel
   at <- ratio_at(engine, theta)
-  v <- engine$scale * drop(engine$U %*% (at$w * at$residual))
+  through <- cpp_rotated_solve(engine$data, theta^2, matrix(at$residual))
+  v <- engine$scale * drop(from_basis(engine$basis, through))
   mode <- matrix(theta^2 * drop(kernel[, engine$levels, drop = FALSE] %*% v),
                  dimnames = list(rownames(kernel), random[[1L]]$columns))
   stats::setNames(list(mode), names(random))
@@ -72,9 +114,10 @@ engine_variances.engine_rotated <- function(engine, theta, sigma, random) {
   kernel <- random[[1L]]$kernel
   at <- ratio_at(engine, theta)
   tau <- theta^2
-  loadings <- sweep(kernel[, engine$levels, drop = FALSE], 2L, engine$scale, "*") %*% engine$U
-  through <- loadings %*% (at$w * at$X)
-  conditional <- tau * (diag(kernel) - tau * drop(loadings^2 %*% at$w))
+  loadings <- to_basis(engine$basis, engine$scale * t(kernel[, engine$levels, drop = FALSE]))
+  through <- crossprod(loadings, cpp_rotated_solve(engine$data, tau, at$X))
+  explained <- colSums(loadings * cpp_rotated_solve(engine$data, tau, loadings))
+  conditional <- tau * (diag(kernel) - tau * explained)
   prediction <- conditional + tau^2 * rowSums((through %*% at$Q) * through)
   variances <- lapply(list(conditional = conditional, prediction = prediction),
                       function(variance) array(sigma^2 * variance, c(1L, 1L, length(variance))))
@@ -87,10 +130,14 @@ null_model <- function(fit) {
   engine <- fit$engine
   p <- engine$work$p
   data <- engine$data
+  spectrum <- basis_spectrum(engine$basis)
+  rotate <- function(B) crossprod(spectrum$U, from_basis(engine$basis, B))
   optimum <- function(REML) check_core(cpp_rotated_optimise(data, REML, !REML))$tau
-  list(ids = engine$levels, U = engine$U, d = data$d, scale = engine$scale,
-       X = data$Xy[, seq_len(p), drop = FALSE], y = data$Xy[, p + 1L],
-       within = data$within, n = data$n, p = p, intercept = data$intercept,
+  Xy <- rotate(data$Xy)
+  list(ids = engine$levels, U = spectrum$U, d = spectrum$d,
+       X = Xy[, seq_len(p), drop = FALSE], y = Xy[, p + 1L], scale = engine$scale,
+       within = data$within, n = data$n, p = p,
+       intercept = if (!is.null(data$intercept)) drop(rotate(matrix(data$intercept))),
        lambda_max = data$upper / data$unit,
        lambda_reml = optimum(TRUE), lambda_ml = optimum(FALSE))
 }

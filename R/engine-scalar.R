@@ -1,23 +1,34 @@
 # One i.i.d. random effect per level: the levels are an eigenbasis already, so that the
 # C++ of the rotated engine serves (core/rotated.h), without a decomposition.
 
+# Levels with equal z'z are one class, represented by a root of the cross-product of its
+# sums: an evaluation depends on the number of classes only.
 engine_scalar <- function(work, term) {
-  z <- drop(term_design(term)) * work$root
-  level <- as.integer(term$factor)
-  d <- as.vector(rowsum(z^2, level))
-  Xy <- cbind(work$Q, work$r)
-  # a level whose z is zero throughout has no part in the basis
-  root <- sqrt(d)
-  basis <- z / replace(root, root == 0, 1)[level]
-  sums <- rowsum(Xy * basis, level)
-  data <- list(d = d, Xy = unname(sums), within = crossprod(Xy - basis * sums[level, ]),
-               n = work$n, intercept = NULL, unit = mean(d), upper = 1e12)
+  z <- if (is.null(term$Z)) work$root else drop(term$Z) * work$root
+  levels <- levels(term$factor)
+  at <- check_core(cpp_level_sums(cbind(work$Q, work$r), z, term$factor, length(levels)))
+  data <- list(d = at$d, Xy = at$sums, count = at$count, within = at$within, n = work$n,
+               intercept = NULL, unit = mean(at$level_d), upper = 1e12)
   new_engine("scalar", "one grouping factor, one i.i.d. random effect per level", data,
-             work, "ratio", levels = levels(term$factor))
+             work, "ratio", levels = levels,
+             by_level = list(d = at$level_d, Xy = at$level_sums, count = NULL))
+}
+
+# The same, a row per level.
+level_engine <- function(engine) {
+  engine$data <- utils::modifyList(engine$data, engine$by_level)
+  engine
+}
+
+#' @exportS3Method
+engine_recombine.engine_scalar <- function(engine, M) {
+  engine$by_level$Xy <- engine$by_level$Xy %*% M
+  NextMethod()
 }
 
 #' @exportS3Method
 engine_modes.engine_scalar <- function(engine, theta, random) {
+  engine <- level_engine(engine)
   at <- ratio_at(engine, theta)
   mode <- matrix(theta^2 * sqrt(engine$data$d) * at$w * at$residual,
                  dimnames = list(engine$levels, random[[1L]]$columns))
@@ -26,6 +37,7 @@ engine_modes.engine_scalar <- function(engine, theta, random) {
 
 #' @exportS3Method
 engine_variances.engine_scalar <- function(engine, theta, sigma, random) {
+  engine <- level_engine(engine)
   at <- ratio_at(engine, theta)
   conditional <- theta^2 * at$w
   through <- theta^2 * sqrt(engine$data$d) * at$w * at$X

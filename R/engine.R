@@ -48,31 +48,6 @@ choose_engine <- function(frame, fixed, random, call = rlang::caller_env()) {
   abort_unsupported("a kernel term beside others, or with slopes", group, call)
 }
 
-# Weighted, orthonormal and centred on the least-squares fit, so that nothing later
-# depends on the scale of the covariates or on a large mean of the response.
-engine_work <- function(frame, fixed, call) {
-  root <- sqrt(frame$weights)
-  X <- fixed$X * root
-  decomposition <- qr(X, tol = 0)
-  y <- root * (frame$y - frame$offset)
-  residual <- qr.resid(decomposition, y)
-  total <- sum((y - mean(y))^2)
-  if (sum(residual^2) <= 1e-20 * max(total, sum(y^2))) abort_perfect_fit(call)
-  p <- ncol(X)
-  Q <- qr.Q(decomposition)[, seq_len(p), drop = FALSE]
-  list(Q = Q, r = residual,
-       R = qr.R(decomposition), pivot = decomposition$pivot[seq_len(p)],
-       beta = qr.coef(decomposition, y), root = root,
-       logweights = sum(log(frame$weights)), n = nrow(X), p = p,
-       names = colnames(fixed$X), intercept = intercept_in(Q, root))
-}
-
-# The intercept in the basis Q, NULL where it is not in its span.
-intercept_in <- function(Q, root) {
-  at <- drop(crossprod(Q, root))
-  if (sum((root - Q %*% at)^2) <= 1e-14 * sum(root^2)) at
-}
-
 new_engine <- function(name, reason, data, work, family = NULL, ...) {
   kept <- work[c("R", "pivot", "beta", "names", "logweights", "n", "p", "intercept")]
   structure(list(name = name, reason = reason, data = data, work = kept, ...),

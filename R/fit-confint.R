@@ -6,8 +6,9 @@
 #' free of the intercept: that of all data depends on the origin of the matrix. The
 #' intercept itself then has its Wald interval. An interval reaches its bound (0 for a
 #' standard deviation, -1 and 1 for a correlation) where the test never rejects. `"Wald"`:
-#' estimate plus and minus a normal quantile times the standard error, for fixed effects only. `"boot"`: of
-#' [bootstrap()], fits of responses simulated from the fit.
+#' estimate plus and minus a quantile times the standard error, for fixed effects only; the
+#' quantile is that of the normal distribution or, with `ddf`, of a t distribution.
+#' `"boot"`: of [bootstrap()], estimates from responses simulated from the fit.
 #'
 #' @param object a model fitted by [lmmfit()].
 #' @param parm (`character` or `integer`) which parameters; `"beta_"` the fixed effects,
@@ -20,6 +21,8 @@
 #'   minus a normal quantile times their standard deviation.
 #' @param signames (`logical(1)`) lme4's short names `.sig01`, ..., `.sigma`, or speaking
 #'   ones such as `sd_(Intercept)|Subject`.
+#' @param ddf for `"Wald"`: `"none"`, normal quantiles; or the degrees of freedom of t tests,
+#'   `"Satterthwaite"` or `"Kenward-Roger"`, see [contest()].
 #' @param ... not used.
 #' @return A matrix with a row for each parameter (standard deviations and correlations of
 #'   the random effects, sigma, fixed effects) and two columns; `NA` where a method gives no
@@ -34,8 +37,10 @@
 confint.lmmfit <- function(object, parm, level = 0.95,
                            method = c("profile", "Wald", "boot"), nsim = 500,
                            boot.type = c("perc", "basic", "norm"), seed = NULL,
-                           signames = TRUE, ...) {
+                           signames = TRUE,
+                           ddf = c("none", "Satterthwaite", "Kenward-Roger"), ...) {
   rlang::check_dots_empty()
+  ddf <- check_ddf(ddf, rlang::current_env(), c("none", "Satterthwaite", "Kenward-Roger"))
   method <- check_choice(method, c("profile", "Wald", "boot"))
   boot.type <- check_choice(boot.type, c("perc", "basic", "norm"))
   level <- check_number(level, 0.001, 0.9999)
@@ -49,7 +54,7 @@ confint.lmmfit <- function(object, parm, level = 0.95,
   }
   out <- matrix(NA_real_, length(all), 2L, dimnames = list(all, interval_names(level)))
   if (method == "Wald") {
-    out[labels$fixed, ] <- wald_interval(object, level)
+    out[labels$fixed, ] <- wald_limits(object, (1 - level) / 2, ddf, rlang::current_env())
   } else {
     base <- profile_base(ml_fit(object))
     for (name in wanted) out[name, ] <- profile_interval(base, match(name, all), level)
@@ -57,9 +62,11 @@ confint.lmmfit <- function(object, parm, level = 0.95,
   out[wanted, , drop = FALSE]
 }
 
-wald_interval <- function(object, level) {
-  object$coefficients + outer(sqrt(diag(object$vcov)),
-                              stats::qnorm((1 + c(-level, level)) / 2))
+wald_limits <- function(object, tail, ddf, call) {
+  tests <- coefficient_tests(object, ddf, call)
+  df <- if (ddf == "none") Inf else tests[, "df"]
+  half <- stats::qt(tail, df, lower.tail = FALSE) * tests[, "Std. Error"]
+  tests[, "Estimate"] + cbind(-half, half)
 }
 
 profile_interval <- function(base, index, level) {

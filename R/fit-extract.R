@@ -364,13 +364,20 @@ model.frame.lmmfit <- function(formula, fixed.only = FALSE, ...) {
 #' @rdname lmmfit-methods
 #' @export
 formula.lmmfit <- function(x, fixed.only = FALSE, ...) {
-  if (check_flag(fixed.only)) stats::formula(x$fixed$terms) else x$formula
+  if (check_flag(fixed.only)) stats::formula(x$fixed$terms) else mixed_formula(x)
 }
 
 #' @rdname lmmfit-methods
 #' @export
 terms.lmmfit <- function(x, fixed.only = TRUE, ...) {
-  if (check_flag(fixed.only)) x$fixed$terms else attr(x$frame, "terms")
+  if (!check_flag(fixed.only)) return(attr(x$frame, "terms"))
+  structure(x$fixed$terms, mixed = x$formula)
+}
+
+# stats::step() puts terms(object) in the place of the formula.
+mixed_formula <- function(x) {
+  mixed <- attr(x$formula, "mixed")
+  if (is.null(mixed)) x$formula else mixed
 }
 
 #' @rdname lmmfit-methods
@@ -392,12 +399,13 @@ family.lmmfit <- function(object, ...) stats::gaussian()
 #' @export
 update.lmmfit <- function(object, formula., ..., evaluate = TRUE) {
   call <- object$call
-  call$formula <- object$formula
-  if (!missing(formula.)) call$formula <- stats::update.formula(object$formula, formula.)
+  formula <- mixed_formula(object)
+  call$formula <- if (missing(formula.)) formula else
+    stats::update.formula(formula, formula.)
   extras <- match.call(expand.dots = FALSE)$...
   for (name in names(extras)) call[[name]] <- extras[[name]]
   if (!check_flag(evaluate)) return(call)
-  fit <- eval(updated_call(call, names(extras), environment(object$formula),
+  fit <- eval(updated_call(call, names(extras), environment(formula),
                            parent.frame(), rlang::current_env()),
               list(lmmfit = lmmfit), parent.frame())
   fit$call <- call

@@ -108,9 +108,6 @@ random_blocks <- function(random) {
 
 fit_blocks <- function(fit) random_blocks(fit$random)
 
-# Z of a term, n x k.
-term_design <- function(term) term$Z
-
 # Predicted effects of one term: levels (with a kernel, all ids) x k.
 term_modes <- function(fit, label) fit$modes[[label]]
 

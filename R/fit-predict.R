@@ -228,5 +228,6 @@ draw_random <- function(object, kept) {
 
 # Effects with covariance K among the individuals with records, from its spectrum.
 draw_kernel <- function(engine, z) {
-  drop(engine$U %*% (sqrt(engine$data$d) * as.vector(z))) / engine$scale
+  spectrum <- basis_spectrum(engine$basis)
+  drop(spectrum$U %*% (sqrt(spectrum$d) * as.vector(z))) / engine$scale
 }

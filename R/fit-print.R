@@ -3,26 +3,37 @@
 #' The layout of lme4's summary: criterion, scaled residuals, random effects, fixed
 #' effects and their correlation.
 #'
+#' Tests of the coefficients need the second derivatives of the criterion, which
+#' `summary()` finds each time, as [lmmfit()] does not. In models with many crossed effects
+#' they take about as long as the fit; `ddf = "none"` does without.
+#'
 #' @param object,x a model fitted by [lmmfit()], or its summary.
+#' @param ddf how to find degrees of freedom of the t tests: `"Satterthwaite"`;
+#'   `"Kenward-Roger"`, which also corrects the standard errors (REML only); or `"none"`, no
+#'   tests, as 'lme4'. See [contest()].
 #' @param correlation (`logical(1)`) print the correlation of the fixed effects; by
 #'   default when there are 2 to 12 of them.
 #' @param digits significant digits.
+#' @param signif.stars (`logical(1)`) mark small p-values by stars.
 #' @param ... not used; in `summary()` anything here is an error.
 #' @return `summary()` returns a list of class `summary.lmmfit` with the table
-#'   `coefficients` (estimate, standard error, t value), `varcor`, `residuals` (scaled),
-#'   `sigma`, `vcov`, `ngrps`, `nobs`, `opt` and `call`; `print()` its argument, invisibly.
+#'   `coefficients` (p x 5: `Estimate`, `Std. Error`, `df`, `t value`, `Pr(>|t|)`), `varcor`,
+#'   `residuals` (scaled), `sigma`, `vcov`, `ngrps`, `nobs`, `opt` and `call`; `print()` its
+#'   argument, invisibly.
 #' @examples
 #' fit <- lmmfit(distance ~ age + (1 | Subject), data = nlme::Orthodont)
 #' summary(fit)
+#' coef(summary(fit, ddf = "Kenward-Roger"))
 #' @export
-summary.lmmfit <- function(object, correlation = NULL, ...) {
+summary.lmmfit <- function(object, correlation = NULL,
+                           ddf = c("Satterthwaite", "Kenward-Roger", "none"), ...) {
   rlang::check_dots_empty()
+  here <- rlang::current_env()
+  ddf <- check_ddf(ddf, here)
   if (!is.null(correlation)) check_flag(correlation)
-  estimate <- object$coefficients
-  se <- sqrt(diag(object$vcov))
   structure(list(
-    call = object$call, formula = object$formula, REML = object$REML,
-    coefficients = cbind(Estimate = estimate, `Std. Error` = se, `t value` = estimate / se),
+    call = object$call, formula = object$formula, REML = object$REML, ddf = ddf,
+    coefficients = coefficient_tests(object, ddf, here),
     varcor = VarCorr(object), sigma = object$sigma, vcov = object$vcov,
     residuals = stats::na.omit(residuals(object, "pearson", scaled = TRUE)),
     ngrps = ngrps(object), correlation = correlation,
@@ -45,7 +56,8 @@ kernel_notes <- function(object) {
 #' @rdname summary.lmmfit
 #' @export
 print.summary.lmmfit <- function(x, digits = max(3L, getOption("digits") - 3L),
-                                 correlation = x$correlation, ...) {
+                                 correlation = x$correlation,
+                                 signif.stars = getOption("show.signif.stars"), ...) {
   print_title(x)
   print_criterion(x)
   residuals <- stats::quantile(x$residuals, names = FALSE)
@@ -58,7 +70,7 @@ print.summary.lmmfit <- function(x, digits = max(3L, getOption("digits") - 3L),
   for (note in x$kernels) cat(note, "\n", sep = "")
   if (nrow(x$coefficients) > 0L) {
     cat("\nFixed effects:\n")
-    stats::printCoefmat(x$coefficients, digits = digits)
+    stats::printCoefmat(x$coefficients, digits = digits, signif.stars = signif.stars)
     print_correlation(x, correlation)
   }
   print_notes(x)
@@ -67,7 +79,10 @@ print.summary.lmmfit <- function(x, digits = max(3L, getOption("digits") - 3L),
 
 print_title <- function(x) {
   method <- if (x$REML) "REML" else "maximum likelihood"
-  cat("Linear mixed model fit by ", method, " ['lmmfit']\n", sep = "")
+  tests <- if (!is.null(x$ddf) && x$ddf != "none") {
+    paste0(". t-tests use ", x$ddf, "'s method")
+  }
+  cat("Linear mixed model fit by ", method, tests, " ['lmmfit']\n", sep = "")
   cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
   for (arg in c("data", "subset", "weights")) {
     code <- x$call[[arg]]

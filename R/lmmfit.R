@@ -104,7 +104,7 @@
 lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, offset,
                    subset, na.action, contrasts = NULL, start = NULL,
                    control = lmm_control(), ...) {
-  rlang::check_dots_empty()
+  if (...length() > 0L) rlang::check_dots_empty()
   call <- match.call()
   env <- parent.frame()
   here <- rlang::current_env()

@@ -26,9 +26,10 @@ model_formula <- function(formula, data = NULL, call = rlang::caller_env()) {
 
 # The expression that adds the variables of random terms to those of `fixed`.
 with_bars <- function(fixed, bars) {
-  Reduce(function(left, bar) {
-    call("+", call("+", left, call("(", bar$lhs)), call("(", bar$group))
-  }, bars, fixed)
+  for (bar in bars) {
+    fixed <- call("+", call("+", fixed, call("(", bar$lhs)), call("(", bar$group))
+  }
+  fixed
 }
 
 # The dot as the sum of the columns that are not in the response, a grouping factor or a
@@ -49,10 +50,10 @@ expand_dot <- function(formula, bars, columns) {
 # of terms is an error.
 split_terms <- function(expr, call) {
   if (!has_bar(expr)) {
-    if ("kin" %in% setdiff(all.names(expr), all.vars(expr))) abort_kin_term(expr, call)
+    if ("kin" %in% all.names(expr) && !"kin" %in% all.vars(expr)) abort_kin_term(expr, call)
     return(list(fixed = expr, bars = list()))
   }
-  name <- deparse1(expr[[1L]])
+  name <- as_text(expr[[1L]])
   inside <- as.list(expr)[-1L]
   if (name == "kin" && is_kin_term(inside)) {
     bar <- inside[[1L]]
@@ -76,14 +77,17 @@ split_terms <- function(expr, call) {
   list(fixed = fixed, bars = bars)
 }
 
-is_bar <- function(expr) is.call(expr) && deparse1(expr[[1L]]) %in% c("|", "||")
+is_bar <- function(expr) is.call(expr) && as_text(expr[[1L]]) %in% c("|", "||")
+
+# As written; deparse() is slow for what is a mere name.
+as_text <- function(expr) if (is.symbol(expr)) as.character(expr) else deparse1(expr)
 
 # One term, or, for (x | a / b), one for every grouping factor, the finest first.
 bar_terms <- function(bar, call) {
   if (has_bar(bar[[2L]]) || has_bar(bar[[3L]])) abort_structure(bar, call)
   groups <- nested_groups(bar[[3L]])
   for (group in groups) {
-    if (is.call(group) && deparse1(group[[1L]]) %in% c("+", "-", "*", "^")) {
+    if (is.call(group) && as_text(group[[1L]]) %in% c("+", "-", "*", "^")) {
       abort_group_expression(group, call)
     }
   }

@@ -6,30 +6,58 @@
 # value for each row.
 model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
   check_variables(parts$all, data, call)
-  frame_call <- list(quote(stats::model.frame), formula = parts$all, data = data,
-                     drop.unused.levels = TRUE)
+  frame_call <- list(quote(stats::model.frame), formula = parts$all, data = data)
   for (name in intersect(c("subset", "weights", "offset"), names(mf_call))) {
     frame_call[[name]] <- eval_in_data(mf_call[[name]], data, parts$all, env, call)
   }
-  if ("na.action" %in% names(mf_call)) {
-    frame_call$na.action <- eval(mf_call$na.action, env)
+  make <- function(...) {
+    tryCatch(eval(as.call(c(frame_call, ...)), env), error = function(e) abort_frame(e, call))
   }
-  make <- function(arguments) {
-    tryCatch(eval(as.call(arguments), env), error = function(e) abort_frame(e, call))
-  }
-  all_rows <- make(utils::modifyList(frame_call, list(na.action = stats::na.pass)))
-  if (nrow(all_rows) == 0L) {
+  frame <- make(na.action = stats::na.pass)
+  n <- nrow(frame)
+  if (n == 0L) {
     abort_no_rows(0L, if ("subset" %in% names(mf_call)) "`subset`" else "`data`", call)
   }
-  name <- deparse1(parts$fixed[[2L]])
-  check_response(stats::model.response(all_rows), name, call)
-  frame <- make(frame_call)
-  if (nrow(frame) == 0L) abort_no_rows(nrow(all_rows), NULL, call)
-  y <- stats::model.response(frame)
+  name <- as_text(parts$fixed[[2L]])
+  check_response(frame[[1L]], name, call)
+  action <- if ("na.action" %in% names(mf_call)) eval(mf_call$na.action, env)
+  if (needs_action(action, data, frame)) frame <- make(na.action = action)
+  if (nrow(frame) == 0L) abort_no_rows(n, NULL, call)
+  frame <- drop_levels(frame)
+  y <- frame[[1L]]
   check_spread(y, name, call)
   list(frame = frame, y = stats::setNames(as.double(y), rownames(frame)),
        weights = frame_weights(frame, call), offset = frame_offset(frame, call),
        variables = row_variables(parts$all, data))
+}
+
+# Whether na.action may change the frame that na.pass made. The actions of stats do not
+# where nothing is missing, but take their time to find out.
+needs_action <- function(action, data, frame) {
+  if (is.null(action)) action <- attr(data, "na.action")
+  if (!is.function(action) && !is.character(action)) action <- getOption("na.action")
+  if (is.character(action)) action <- get0(action, mode = "function")
+  known <- list(stats::na.omit, stats::na.exclude, stats::na.fail, stats::na.pass)
+  !any(vapply(known, identical, NA, action)) || any(vapply(frame, anyNA, NA))
+}
+
+# Without the levels that no row has, as model.frame() does it, which takes longer.
+drop_levels <- function(frame) {
+  columns <- unclass(frame)
+  for (at in which(vapply(columns, is.factor, NA))) {
+    used <- used_levels(columns[[at]])
+    if (nlevels(used) < nlevels(columns[[at]])) frame[[at]] <- used
+  }
+  frame
+}
+
+used_levels <- function(factor) {
+  used <- tabulate(factor, nlevels(factor)) > 0L
+  if (all(used)) return(factor)
+  codes <- cumsum(used)[as.integer(factor)]
+  attributes(codes) <- attributes(factor)
+  attr(codes, "levels") <- levels(factor)[used]
+  codes
 }
 
 # An argument such as weights: first among the data, then where the formula was made, then
@@ -57,10 +85,17 @@ eval_first <- function(expr, data, envs, wanted) {
 
 # Variables of `formula` with as many values as the response: not the constants.
 row_variables <- function(formula, data) {
-  value <- function(expr) tryCatch(eval(expr, data, environment(formula)),
-                                   error = function(e) NULL)
-  n <- NROW(value(formula[[2L]]))
-  Filter(function(name) NROW(value(as.name(name))) == n, all.vars(formula))
+  size <- function(expr) {
+    value <- tryCatch(eval(expr, data, environment(formula)), error = function(e) NULL)
+    NROW(value)
+  }
+  names <- all.vars(formula)
+  # the columns of a data frame need no look
+  sizes <- rep(NROW(data), length(names))
+  others <- !(is.data.frame(data) & names %in% names(data))
+  sizes[others] <- vapply(lapply(names[others], as.name), size, integer(1))
+  n <- if (is.symbol(formula[[2L]])) sizes[[1L]] else size(formula[[2L]])
+  names[sizes == n]
 }
 
 check_data <- function(data, call) {
@@ -83,6 +118,7 @@ check_response <- function(y, name, call) {
   if (is.null(y) || !is.null(dim(y)) && ncol(y) > 1L || !(is.numeric(y) || is.logical(y))) {
     abort_response(name, "a numeric vector", describe(y), call)
   }
+  if (all(is.finite(y))) return(invisible())
   if (all(is.na(y))) abort_response(name, "observed somewhere", "missing in every row", call)
   bad <- which(is.infinite(y))
   if (length(bad) > 0L) {
@@ -93,9 +129,8 @@ check_response <- function(y, name, call) {
 
 check_spread <- function(y, name, call) {
   # na.pass lets them through
-  bad <- which(is.na(y))
-  if (length(bad) > 0L) {
-    rows <- some_of(bad, quote = FALSE)
+  if (anyNA(y)) {
+    rows <- some_of(which(is.na(y)), quote = FALSE)
     abort_response(name, "observed", paste("missing in row", rows), call)
   }
   if (length(y) > 1L && max(y) - min(y) <= 1e-14 * max(abs(y))) {

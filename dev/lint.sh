@@ -26,7 +26,7 @@ rule "conditions are thrown in R/conditions.R only" \
   "$(grep -rnE "${r[@]}" '\b(stop|warning|cli_abort|cli_warn)\(' R | grep -v '^R/conditions\.R:' |
      without_comments)"
 rule "no :::, no bare T or F, no ifelse()" \
-  "$(grep -rnE "${r[@]}" ':::|(^|[^A-Za-z0-9_.$"`])[TF]([^A-Za-z0-9_.("]|$)|\bifelse\(' R |
+  "$(grep -rnE "${r[@]}" ':::|(^|[^A-Za-z0-9_.$"`>])[TF]([^A-Za-z0-9_.("]|$)|\bifelse\(' R |
      without_comments)"
 rule "sources are ASCII" "$(grep -rnIP '[^\x00-\x7F]' R src)"
 rule "unfinished business" \

@@ -107,6 +107,33 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_level_sums
+Rcpp::List cpp_level_sums(Rcpp::NumericMatrix Xy, Rcpp::NumericVector z, Rcpp::IntegerVector code, int q);
+RcppExport SEXP _kinlmm_cpp_level_sums(SEXP XySEXP, SEXP zSEXP, SEXP codeSEXP, SEXP qSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type z(zSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type code(codeSEXP);
+    Rcpp::traits::input_parameter< int >::type q(qSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_level_sums(Xy, z, code, q));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_least_squares
+Rcpp::List cpp_least_squares(Rcpp::NumericMatrix X, Rcpp::NumericVector y, Rcpp::NumericVector root);
+RcppExport SEXP _kinlmm_cpp_least_squares(SEXP XSEXP, SEXP ySEXP, SEXP rootSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type y(ySEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type root(rootSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_least_squares(X, y, root));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_bed_check
 Rcpp::List cpp_bed_check(std::string path, double n, double m);
 RcppExport SEXP _kinlmm_cpp_bed_check(SEXP pathSEXP, SEXP nSEXP, SEXP mSEXP) {
@@ -199,6 +226,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_leverage", (DL_FUNC) &_kinlmm_cpp_blocked_leverage, 4},
     {"_kinlmm_cpp_rotated_evaluate", (DL_FUNC) &_kinlmm_cpp_rotated_evaluate, 4},
     {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
+    {"_kinlmm_cpp_level_sums", (DL_FUNC) &_kinlmm_cpp_level_sums, 4},
+    {"_kinlmm_cpp_least_squares", (DL_FUNC) &_kinlmm_cpp_least_squares, 3},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},

@@ -9,7 +9,13 @@ namespace {
 RotatedData as_rotated(const Rcpp::List& x, bool centred) {
   RotatedData data;
   data.d = map(Rcpp::as<Rcpp::NumericVector>(x["d"]));
+  if (x.containsElementNamed("beside")) {
+    data.beside = map(Rcpp::as<Rcpp::NumericVector>(x["beside"]));
+  }
   data.Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["Xy"]));
+  if (x.containsElementNamed("count")) {
+    data.count = map(Rcpp::as<Rcpp::NumericVector>(x["count"]));
+  }
   data.within = map(Rcpp::as<Rcpp::NumericMatrix>(x["within"]));
   data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
   data.unit = Rcpp::as<double>(x["unit"]);
@@ -55,4 +61,11 @@ Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
     out["bound"] = fit.bound;
     return out;
   });
+}
+
+// H^-1 B for B in the basis.
+// [[Rcpp::export]]
+Rcpp::NumericMatrix cpp_rotated_solve(Rcpp::List data, double tau,
+                                      Rcpp::NumericMatrix B) {
+  return glue::wrap_matrix(rotated_solve(as_rotated(data, false), tau, map(B)));
 }

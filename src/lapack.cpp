@@ -8,6 +8,7 @@
 #include <R_ext/Lapack.h>
 #include <Rconfig.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "core/error.h"
@@ -63,6 +64,60 @@ void eigen_symmetric(MatrixRef A, Vector& d) {
   F77_CALL(dsyevd)
   ("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(), &liwork,
    &info FCONE FCONE);
+  if (info != 0) throw Error("eigen_failed", {{"info", info}});
+}
+
+void tridiagonalise(MatrixRef A, Vector& d, Vector& e, Vector& reflectors) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  d.resize(n);
+  e.resize(std::max(n - 1, 0));
+  reflectors.resize(e.size());
+  if (n == 0) return;
+  int info = 0, lwork = -1;
+  double work_size = 0;
+  F77_CALL(dsytrd)
+  ("L", &n, A.data(), &lda, d.data(), e.data(), reflectors.data(), &work_size, &lwork,
+   &info FCONE);
+  lwork = static_cast<int>(work_size);
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  F77_CALL(dsytrd)
+  ("L", &n, A.data(), &lda, d.data(), e.data(), reflectors.data(), work.data(), &lwork,
+   &info FCONE);
+}
+
+void reflect(bool transpose, const ConstMatrixRef& A, const Vector& reflectors,
+             MatrixRef B) {
+  const int n = as_int(B.rows()), cols = as_int(B.cols());
+  const int lda = as_int(A.outerStride()), ldb = as_int(B.outerStride());
+  const char* op = transpose ? "T" : "N";
+  if (n < 2 || cols == 0) return;
+  int info = 0, lwork = -1;
+  double work_size = 0;
+  F77_CALL(dormtr)
+  ("L", "L", op, &n, &cols, A.data(), &lda, reflectors.data(), B.data(), &ldb, &work_size,
+   &lwork, &info FCONE FCONE FCONE);
+  lwork = static_cast<int>(work_size);
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  F77_CALL(dormtr)
+  ("L", "L", op, &n, &cols, A.data(), &lda, reflectors.data(), B.data(), &ldb,
+   work.data(), &lwork, &info FCONE FCONE FCONE);
+}
+
+void eigen_tridiagonal(Vector& d, Vector e, MatrixRef U) {
+  const int n = as_int(U.rows()), ldu = as_int(U.outerStride());
+  if (n == 0) return;
+  int info = 0, lwork = -1, liwork = -1, iwork_size = 0;
+  double work_size = 0;
+  F77_CALL(dstedc)
+  ("I", &n, d.data(), e.data(), U.data(), &ldu, &work_size, &lwork, &iwork_size, &liwork,
+   &info FCONE);
+  lwork = static_cast<int>(work_size);
+  liwork = iwork_size;
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  std::vector<int> iwork(static_cast<std::size_t>(liwork));
+  F77_CALL(dstedc)
+  ("I", &n, d.data(), e.data(), U.data(), &ldu, work.data(), &lwork, iwork.data(),
+   &liwork, &info FCONE);
   if (info != 0) throw Error("eigen_failed", {{"info", info}});
 }
 

@@ -20,6 +20,19 @@ void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C);
 // Throws Error("eigen_failed").
 void eigen_symmetric(MatrixRef A, Vector& d);
 
+// Q and the tridiagonal T of the symmetric A = Q T Q' (lower triangle read): d holds the
+// diagonal of T and e what is beside it; A and reflectors on return hold Q.
+void tridiagonalise(MatrixRef A, Vector& d, Vector& e, Vector& reflectors);
+
+// B = Q B, or Q'B, of tridiagonalise().
+void reflect(bool transpose, const ConstMatrixRef& A, const Vector& reflectors,
+             MatrixRef B);
+
+// Eigendecomposition of a symmetric tridiagonal matrix: on return d holds the
+// eigenvalues, in increasing order, and U (n x n) the eigenvectors. Throws
+// Error("eigen_failed").
+void eigen_tridiagonal(Vector& d, Vector e, MatrixRef U);
+
 // C = A * B + C with the symmetric A (lower triangle read).
 void symm(const ConstMatrixRef& A, const ConstMatrixRef& B, MatrixRef C);
 

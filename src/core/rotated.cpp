@@ -1,29 +1,79 @@
 #include "core/rotated.h"
 
 #include <cmath>
+#include <limits>
 
 namespace kinlmm {
 
-RatioMoments rotated_moments(const RotatedData& data, double tau) {
+namespace {
+
+// With the intercept, where the criterion needs it, as the last column: from its own
+// moment log|H| gains log(c'H^-1 c).
+RatioMoments diagonal_moments(const RotatedData& data, double tau, const Matrix& Xy) {
   const Eigen::ArrayXd d = data.d.array();
   const Eigen::ArrayXd w = 1 / (tau * d + 1);
   const Eigen::ArrayXd w1 = -d * w.square();
   const Eigen::ArrayXd w2 = 2 * d.square() * w.cube();
+  const Eigen::ArrayXd count = data.count.size() > 0 ? Eigen::ArrayXd(data.count.array())
+                                                     : Eigen::ArrayXd::Ones(d.size());
   RatioMoments m;
-  m.logdet = (tau * d).log1p().sum();
-  m.logdet1 = (d * w).sum();
-  m.logdet2 = -(d * w).square().sum();
-  m.S = data.Xy.transpose() * w.matrix().asDiagonal() * data.Xy + data.within;
-  m.S1 = data.Xy.transpose() * w1.matrix().asDiagonal() * data.Xy;
-  m.S2 = data.Xy.transpose() * w2.matrix().asDiagonal() * data.Xy;
-  if (data.intercept.size() > 0) {
-    const Eigen::ArrayXd c2 = data.intercept.array().square();
-    const double s = (w * c2).sum(), s1 = (w1 * c2).sum(), s2 = (w2 * c2).sum();
+  m.logdet = (count * (tau * d).log1p()).sum();
+  m.logdet1 = (count * d * w).sum();
+  m.logdet2 = -(count * (d * w).square()).sum();
+  m.S = Xy.transpose() * w.matrix().asDiagonal() * Xy;
+  m.S1 = Xy.transpose() * w1.matrix().asDiagonal() * Xy;
+  m.S2 = Xy.transpose() * w2.matrix().asDiagonal() * Xy;
+  return m;
+}
+
+RatioMoments tridiagonal_moments(const RotatedData& data, double tau, const Matrix& Xy) {
+  const Tridiagonal T{data.d, data.beside};
+  const TridiagonalFactor factor(T, tau);
+  RatioMoments m;
+  m.S = m.S1 = m.S2 = Matrix::Zero(Xy.cols(), Xy.cols());
+  m.logdet = std::numeric_limits<double>::infinity();
+  if (!factor.positive()) return m;
+  m.logdet = factor.logdet();
+  m.logdet1 = factor.logdet1();
+  m.logdet2 = factor.logdet2();
+  const Matrix half = factor.half(Xy);
+  const Matrix HiXy = factor.back(half), THiXy = product(T, HiXy);
+  const Matrix second = factor.half(THiXy);
+  m.S = half.transpose() * half;
+  m.S1 = -HiXy.transpose() * THiXy;
+  m.S2 = 2 * second.transpose() * second;
+  return m;
+}
+
+}  // namespace
+
+RatioMoments rotated_moments(const RotatedData& data, double tau) {
+  const Index width = data.Xy.cols();
+  const bool centred = data.intercept.size() > 0;
+  Matrix Xy(data.Xy.rows(), width + (centred ? 1 : 0));
+  Xy.leftCols(width) = data.Xy;
+  if (centred) Xy.col(width) = data.intercept;
+  RatioMoments m = data.beside.size() > 0 ? tridiagonal_moments(data, tau, Xy)
+                                          : diagonal_moments(data, tau, Xy);
+  if (centred) {
+    const double s = m.S(width, width), s1 = m.S1(width, width), s2 = m.S2(width, width);
     m.logdet += std::log(s);
     m.logdet1 += s1 / s;
     m.logdet2 += s2 / s - (s1 / s) * (s1 / s);
+    for (Matrix* one : {&m.S, &m.S1, &m.S2}) {
+      *one = one->topLeftCorner(width, width).eval();
+    }
   }
+  m.S += data.within;
   return m;
+}
+
+Matrix rotated_solve(const RotatedData& data, double tau, const ConstMatrixRef& B) {
+  if (data.beside.size() == 0) {
+    return (tau * data.d.array() + 1).inverse().matrix().asDiagonal() * B;
+  }
+  const TridiagonalFactor factor({data.d, data.beside}, tau);
+  return factor.back(factor.half(B));
 }
 
 Point rotated_criterion(const RotatedData& data, bool reml, double tau) {

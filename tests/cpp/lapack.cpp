@@ -1,6 +1,7 @@
 // core/lapack.h on the BLAS and LAPACK of the system, so that the tests need no R.
 #include "core/lapack.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "core/error.h"
@@ -14,6 +15,13 @@ void dsyrk_(const char*, const char*, const int*, const int*, const double*,
             std::size_t);
 void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*,
              const int*, int*, const int*, int*, std::size_t, std::size_t);
+void dsytrd_(const char*, const int*, double*, const int*, double*, double*, double*,
+             double*, const int*, int*, std::size_t);
+void dormtr_(const char*, const char*, const char*, const int*, const int*, const double*,
+             const int*, const double*, double*, const int*, double*, const int*, int*,
+             std::size_t, std::size_t, std::size_t);
+void dstedc_(const char*, const int*, double*, double*, double*, const int*, double*,
+             const int*, int*, const int*, int*, std::size_t);
 void dsymm_(const char*, const char*, const int*, const int*, const double*,
             const double*, const int*, const double*, const int*, const double*, double*,
             const int*, std::size_t, std::size_t);
@@ -67,6 +75,54 @@ void eigen_symmetric(MatrixRef A, Vector& d) {
   std::vector<int> iwork(static_cast<std::size_t>(liwork));
   dsyevd_("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(),
           &liwork, &info, 1, 1);
+  if (info != 0) throw Error("eigen_failed", {{"info", info}});
+}
+
+void tridiagonalise(MatrixRef A, Vector& d, Vector& e, Vector& reflectors) {
+  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
+  d.resize(n);
+  e.resize(std::max(n - 1, 0));
+  reflectors.resize(e.size());
+  if (n == 0) return;
+  int info = 0, lwork = -1;
+  double work_size = 0;
+  dsytrd_("L", &n, A.data(), &lda, d.data(), e.data(), reflectors.data(), &work_size,
+          &lwork, &info, 1);
+  lwork = static_cast<int>(work_size);
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  dsytrd_("L", &n, A.data(), &lda, d.data(), e.data(), reflectors.data(), work.data(),
+          &lwork, &info, 1);
+}
+
+void reflect(bool transpose, const ConstMatrixRef& A, const Vector& reflectors,
+             MatrixRef B) {
+  const int n = as_int(B.rows()), cols = as_int(B.cols());
+  const int lda = as_int(A.outerStride()), ldb = as_int(B.outerStride());
+  const char* op = transpose ? "T" : "N";
+  if (n < 2 || cols == 0) return;
+  int info = 0, lwork = -1;
+  double work_size = 0;
+  dormtr_("L", "L", op, &n, &cols, A.data(), &lda, reflectors.data(), B.data(), &ldb,
+          &work_size, &lwork, &info, 1, 1, 1);
+  lwork = static_cast<int>(work_size);
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  dormtr_("L", "L", op, &n, &cols, A.data(), &lda, reflectors.data(), B.data(), &ldb,
+          work.data(), &lwork, &info, 1, 1, 1);
+}
+
+void eigen_tridiagonal(Vector& d, Vector e, MatrixRef U) {
+  const int n = as_int(U.rows()), ldu = as_int(U.outerStride());
+  if (n == 0) return;
+  int info = 0, lwork = -1, liwork = -1, iwork_size = 0;
+  double work_size = 0;
+  dstedc_("I", &n, d.data(), e.data(), U.data(), &ldu, &work_size, &lwork, &iwork_size,
+          &liwork, &info, 1);
+  lwork = static_cast<int>(work_size);
+  liwork = iwork_size;
+  std::vector<double> work(static_cast<std::size_t>(lwork));
+  std::vector<int> iwork(static_cast<std::size_t>(liwork));
+  dstedc_("I", &n, d.data(), e.data(), U.data(), &ldu, work.data(), &lwork, iwork.data(),
+          &liwork, &info, 1);
   if (info != 0) throw Error("eigen_failed", {{"info", info}});
 }
 

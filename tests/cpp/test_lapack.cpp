@@ -87,3 +87,73 @@ TEST(eigen_symmetric_of_tiny_matrices) {
   CHECK_NEAR(d[0], -2.5, 0);
   CHECK_NEAR(std::abs(one(0, 0)), 1, 0);
 }
+
+TEST(cholesky_and_what_follows_it) {
+  const Index n = 70;  // more than one block
+  const Matrix B = wave(n, n, 1.3);
+  const Matrix A = B * B.transpose() + 5 * Matrix::Identity(n, n);
+  Matrix L = A.triangularView<Eigen::Lower>();
+  L.triangularView<Eigen::StrictlyUpper>().setConstant(99);  // must not be read
+  CHECK(lapack::cholesky(L));
+  const Matrix T = L.triangularView<Eigen::Lower>();
+  CHECK_NEAR(distance(T * T.transpose(), A), 0, 1e-11);
+
+  const Matrix Y = wave(n, 3, 1.4);
+  Matrix solved = Y;
+  lapack::solve_lower(false, L, solved);
+  CHECK_NEAR(distance(T * solved, Y), 0, 1e-12);
+  lapack::solve_lower(true, L, solved);
+  CHECK_NEAR(distance(A * solved, Y), 0, 1e-11);
+
+  const Matrix V = B + B.transpose();
+  Matrix C = V;
+  lapack::congruence(L, C);
+  C.triangularView<Eigen::StrictlyUpper>() = C.transpose();
+  CHECK_NEAR(distance(T * C * T.transpose(), V), 0, 1e-11);
+
+  lapack::cholesky_inverse(L);
+  L.triangularView<Eigen::StrictlyUpper>() = L.transpose();
+  CHECK_NEAR(distance(L * A, Matrix::Identity(n, n)), 0, 1e-12);
+}
+
+TEST(cholesky_says_what_is_not_positive_definite) {
+  Matrix A = Matrix::Identity(4, 4);
+  A(2, 2) = -1;
+  CHECK(!lapack::cholesky(A));
+}
+
+TEST(symm_reads_the_lower_triangle_and_adds) {
+  const Matrix B = wave(6, 6, 1.5), Y = wave(6, 2, 1.6);
+  const Matrix A = B + B.transpose();
+  Matrix lower = A.triangularView<Eigen::Lower>();
+  lower.triangularView<Eigen::StrictlyUpper>().setConstant(99);
+  Matrix C = Y;
+  lapack::symm(lower, Y, C);
+  CHECK_NEAR(distance(C, A * Y + Y), 0, 1e-13);
+}
+
+TEST(tridiagonal_form_and_its_eigenvectors) {
+  const Index n = 70;
+  const Matrix B = wave(n, n, 1.7);
+  const Matrix A = B + B.transpose();
+  Matrix Q = A.triangularView<Eigen::Lower>();
+  Q.triangularView<Eigen::StrictlyUpper>().setConstant(99);  // must not be read
+  Vector d, e, reflectors;
+  lapack::tridiagonalise(Q, d, e, reflectors);
+  Matrix T = d.asDiagonal();
+  T.diagonal(1) = T.diagonal(-1) = e;
+  Matrix QT = T;
+  lapack::reflect(false, Q, reflectors, QT);
+  Matrix AQ = QT;  // A = Q T Q', so that Q'A = T Q' and Q'(A Q) = T
+  lapack::reflect(true, Q, reflectors, AQ);
+  CHECK_NEAR(distance(AQ, T), 0, 1e-12);
+  Matrix I = Matrix::Identity(n, n);
+  lapack::reflect(false, Q, reflectors, I);
+  CHECK_NEAR(distance(QT * I.transpose(), A), 0, 1e-12);
+
+  Matrix U(n, n);
+  Vector values = d;
+  lapack::eigen_tridiagonal(values, e, U);
+  for (Index i = 1; i < n; ++i) CHECK(values[i - 1] <= values[i]);
+  CHECK_NEAR(distance(U * values.asDiagonal() * U.transpose(), T), 0, 1e-12);
+}

@@ -79,6 +79,24 @@ dense_covariance <- function(fit, theta) {
   list(H = H, G = G)
 }
 
+# The fit of lmerTest at our optimum: its own may be 1e-4 away.
+lmer_at <- function(fit, data, contrasts = NULL) {
+  parsed <- lme4::lFormula(fit$formula, data, REML = fit$REML, contrasts = contrasts)
+  criterion <- do.call(lme4::mkLmerDevfun, parsed)
+  theta <- unname(fit$theta)
+  groups <- names(parsed$reTrms$cnms)
+  if (anyDuplicated(groups) == 0L && setequal(groups, names(fit$random))) {
+    theta <- unlist(split_theta(fit$random, theta)[
+      match(groups, names(fit$random))], use.names = FALSE)
+  }
+  optimum <- list(par = theta, fval = criterion(theta), feval = 1L, conv = 0L,
+                  message = NULL)
+  call <- as.call(list(quote(lme4::lmer), formula = fit$formula, data = data,
+                       REML = fit$REML, contrasts = contrasts))
+  model <- lme4::mkMerMod(environment(criterion), optimum, parsed$reTrms, parsed$fr, call)
+  suppressWarnings(suppressMessages(lmerTest::as_lmerModLmerTest(model)))
+}
+
 # Central differences.
 numeric_gradient <- function(f, x, step = 1e-5) {
   vapply(seq_along(x), function(i) {

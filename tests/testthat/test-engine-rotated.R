@@ -61,6 +61,37 @@ test_that("derivatives in the variance ratio are those of central differences", 
   }
 })
 
+test_that("the basis is tridiagonal and leads to the spectrum", {
+  scale <- seq(0.5, 2, length.out = 30)
+  basis <- kernel_basis(K, scale, "id", NULL)
+  S <- K * tcrossprod(scale)
+  T <- diag(basis$d)
+  T[cbind(1:29, 2:30)] <- T[cbind(2:30, 1:29)] <- basis$beside
+  expect_equal(from_basis(basis, T), unname(S) %*% from_basis(basis, diag(30)),
+               tolerance = 1e-12)
+  expect_equal(to_basis(basis, from_basis(basis, T)), T, tolerance = 1e-12)
+  expect_equal(quadratic(basis, scale), drop(scale %*% T %*% scale), tolerance = 1e-12)
+  spectrum <- basis_spectrum(basis)
+  expect_equal(spectrum$d, rev(eigen(S)$values), tolerance = 1e-12)
+  expect_equal(spectrum$U %*% (spectrum$d * t(spectrum$U)), unname(S), tolerance = 1e-12)
+  expect_identical(basis_spectrum(basis), spectrum)
+})
+
+test_that("a kernel negative by more than rounding has its eigenvalues taken as zero", {
+  e <- eigen(K, symmetric = TRUE)
+  by <- function(d) {
+    out <- e$vectors %*% (d * t(e$vectors))
+    dimnames(out) <- dimnames(K)
+    (out + t(out)) / 2
+  }
+  negative <- by(replace(e$values, 30, -5e-9 * e$values[[1]]))
+  zero <- by(replace(e$values, 30, 0))
+  fit <- function(K) lmmfit(y ~ x + (1 | id), cases$single, kinship = list(id = K))
+  expect_length(fit(negative)$engine$data$beside, 0L)
+  expect_equal(deviance(fit(negative)), deviance(fit(zero)), tolerance = 1e-9)
+  expect_equal(blup(fit(negative))$pev, blup(fit(zero))$pev, tolerance = 1e-6)
+})
+
 test_that("K = ZZ' is the random intercept, and kin() the kinship argument", {
   skip_if_not_installed("lme4")
   dye <- lme4::Dyestuff

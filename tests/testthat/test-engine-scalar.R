@@ -63,3 +63,35 @@ test_that("an effect for every level leaves nothing to estimate", {
   expect_kinlmm_error(lmmfit(y ~ factor(g) + (1 | g), data), "unidentified",
                       "can't be told from the residuals")
 })
+
+test_that("levels of one size are one class", {
+  d <- withr::with_seed(3, {
+    d <- data.frame(g = rep(1:40, rep(c(2, 3, 7, 4), c(20, 14, 5, 1))))
+    d$x <- stats::rnorm(nrow(d))
+    d$y <- d$x + stats::rnorm(40)[d$g] + stats::rnorm(nrow(d))
+    d
+  })
+  fit <- lmmfit(y ~ x + (1 | g), d)
+  # three rows of each class, and the level that is alone in its size
+  expect_equal(fit$engine$data$d, rep(c(2, 3, 4, 7), c(3, 3, 1, 3)))
+  expect_equal(fit$engine$data$count, c(20, 0, 0, 14, 0, 0, 1, 5, 0, 0))
+  X <- model.matrix(fit)
+  Z <- model.matrix(fit, "random")
+  for (theta in c(0, 0.5, 2, 30)) {
+    H <- diag(nrow(d)) + theta^2 * tcrossprod(Z)
+    expect_equal(engine_criterion(fit$engine, theta, TRUE),
+                 dense_criterion(d$y, X, H, TRUE), tolerance = 1e-11)
+    expect_equal(engine_moments(level_engine(fit$engine), theta),
+                 engine_moments(fit$engine, theta), tolerance = 1e-11)
+  }
+  at <- cpp_rotated_evaluate(fit$engine$data, 0.7, TRUE, FALSE)
+  whole <- cpp_rotated_evaluate(level_engine(fit$engine)$data, 0.7, TRUE, FALSE)
+  expect_equal(at[c("first", "second")], whole[c("first", "second")], tolerance = 1e-10)
+  by_hand <- dense_effects(d$y, X, Z, fit$theta[[1]]^2 * diag(40), diag(nrow(d)), TRUE)
+  expect_equal(ranef(fit)$g[[1]], by_hand$mode, tolerance = 1e-9)
+  expect_equal(blup(fit)$pev, by_hand$prediction, tolerance = 1e-9)
+  M <- withr::with_seed(1, matrix(stats::rnorm(9), 3))
+  recombined <- engine_recombine(fit$engine, M)
+  expect_equal(engine_moments(level_engine(recombined), 0.8)$S,
+               engine_moments(recombined, 0.8)$S, tolerance = 1e-11)
+})

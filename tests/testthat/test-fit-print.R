@@ -1,7 +1,7 @@
 test_that("the height example prints lme4's figures", {
   data <- height_example()
   fit <- lmmfit(height ~ X1 + X2 + X3 + (1 | individual), data)
-  printed <- capture.output(print(summary(fit)))
+  printed <- capture.output(print(summary(fit, ddf = "none")))
   expected <- c(
     "REML criterion at convergence: 86.3",
     "-1.51387 -0.77446  0.08211  0.62760  1.46843",
@@ -20,14 +20,14 @@ test_that("the height example prints lme4's figures", {
 test_that("the layout is that of lme4's summary", {
   skip_if_not_installed("lme4")
   figures <- function(fit) {
-    lines <- trimws(capture.output(print(summary(fit))), "right")
+    lines <- trimws(capture.output(print(fit)), "right")
     lines[!grepl("Linear mixed model|Data:|optimizer|^$", lines)]
   }
   for (REML in c(TRUE, FALSE)) {
     ours <- lmmfit(Reaction ~ Days + (Days | Subject), lme4::sleepstudy, REML = REML)
     theirs <- lme4::lmer(Reaction ~ Days + (Days | Subject), lme4::sleepstudy, REML = REML)
-    a <- figures(ours)
-    b <- figures(theirs)
+    a <- figures(summary(ours, ddf = "none"))
+    b <- figures(summary(theirs))
     # the last printed digit may differ where lme4 stops short of the optimum
     expect_equal(gsub("[0-9.]+", "#", a), gsub("[0-9.]+", "#", b))
   }
@@ -79,4 +79,22 @@ test_that("summary() can leave the correlation out", {
   expect_output(print(summary(fit)), "Correlation of Fixed Effects")
   expect_no_match(capture.output(print(summary(fit, correlation = FALSE))), "Correlation")
   expect_kinlmm_error(summary(fit, correlation = "no"), "argument", "`correlation` must")
+})
+
+test_that("tests of coefficients are printed as lmerTest does", {
+  skip_if_not_installed("lmerTest")
+  fit <- lmmfit(Reaction ~ Days + (1 | Subject), lme4::sleepstudy)
+  theirs <- lmerTest::lmer(Reaction ~ Days + (1 | Subject), lme4::sleepstudy)
+  table <- function(x, ...) {
+    lines <- capture.output(print(x, ...))
+    lines[grepl("t value|^\\(Intercept\\)|^Days|^Signif", lines)]
+  }
+  for (stars in c(TRUE, FALSE)) {
+    expect_equal(table(summary(fit), signif.stars = stars),
+                 table(summary(theirs), signif.stars = stars))
+  }
+  expect_output(print(summary(fit)), "REML. t-tests use Satterthwaite's method")
+  expect_output(print(summary(fit, ddf = "Kenward-Roger")), "use Kenward-Roger's method")
+  expect_no_match(capture.output(print(summary(fit, ddf = "lme4"))), "t-tests")
+  expect_kinlmm_error(summary(fit, ddf = "KR"), "argument", "`ddf` must be one of")
 })

@@ -126,3 +126,39 @@ test_that("no rows are named as such", {
   expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d, subset = x > 100), "missing",
                       "no rows left: `subset` has none")
 })
+
+test_that("levels that no row has are dropped as factors drop them", {
+  x <- structure(factor(c("a", NA, "c"), c("c", "b", "a")), contrasts = "contr.sum")
+  expect_identical(used_levels(x), structure(x[, drop = TRUE], contrasts = "contr.sum"))
+  frame <- data.frame(x, y = 1:3)
+  expect_identical(levels(drop_levels(frame)$x), c("c", "a"))
+  expect_identical(drop_levels(frame[1:3, "y", drop = FALSE]), frame["y"])
+})
+
+test_that("any na.action is asked, in the order of model.frame()", {
+  d <- mixed_example()
+  n <- function(...) nobs(lmmfit(y ~ x + (1 | g), ...))
+  expect_equal(n(d, na.action = function(frame) frame[-(1:5), ]), 115L)
+  expect_equal(n(d, na.action = "na.exclude"), 120L)
+  marked <- d
+  attr(marked, "na.action") <- function(frame) frame[-1, ]
+  expect_equal(n(marked), 119L)
+  expect_equal(n(marked, na.action = stats::na.omit), 120L)
+  expect_kinlmm_error(n(d, na.action = "no_such_action"), "frame", "no_such_action")
+  d$x[1:2] <- NA
+  expect_equal(withr::with_options(list(na.action = "na.omit"), n(d)), 118L)
+  expect_kinlmm_error(withr::with_options(list(na.action = "na.fail"), n(d)), "frame",
+                      "missing values")
+  fit <- lmmfit(y ~ x + (1 | g), d, na.action = stats::na.exclude)
+  expect_length(residuals(fit), 120L)
+})
+
+test_that("with a subset, variables of all rows are known as such", {
+  d <- mixed_example()
+  fit <- lmmfit(y ~ x + (1 | g), d, subset = x > 0)
+  expect_equal(fit$variables, c("y", "x", "g"))
+  power <- 2
+  fit <- lmmfit(log(y + 100) ~ I(x^power) + (1 | g), d, subset = x > 0)
+  expect_equal(fit$variables, c("y", "x", "g"))
+  with(d, expect_equal(lmmfit(y ~ I(x^power) + (1 | g))$variables, c("y", "x", "g")))
+})

@@ -165,3 +165,73 @@ test_that("the matrix of kin() is found in data, with the formula, or by the cal
   expect_kinlmm_error(lmmfit(y ~ kin(1 | g, x), d), "variable",
                       "'x' not found")
 })
+
+test_that("an interaction has the levels of interaction()", {
+  withr::local_seed(4)
+  a <- factor(sample(c("z", "b", "m"), 40, TRUE), c("z", "unused", "m", "b"))
+  b <- factor(sample(1:12, 40, TRUE))
+  expected <- interaction(a, b, sep = ":", drop = TRUE, lex.order = TRUE)
+  expect_identical(as.character(cross_factors(a, b)), as.character(expected))
+  expect_identical(levels(cross_factors(a, b)), levels(expected))
+  a[3] <- NA
+  expect_equal(which(is.na(cross_factors(a, b))), 3L)
+  # the product of the numbers of levels is no integer
+  many <- factor(1:50000)
+  pairs <- cross_factors(many, many)
+  expect_identical(as.character(pairs), paste(1:50000, 1:50000, sep = ":"))
+  expect_equal(nlevels(pairs), 50000L)
+  same <- cross_factors(factor(c("a:b", "a")), factor(c("c", "b:c")))
+  expect_identical(as.character(same), rep("a:b:c", 2))
+})
+
+test_that("a grouping factor is what factor() makes of it", {
+  withr::local_seed(5)
+  examples <- list(
+    sample(5:9, 30, TRUE), c(-3L, 7L, NA, -3L), c(1234567, -1234567, 2), c(-2147483647L, 2147483647L), c(0.5, 2, 2, NA),
+    c("b", "a", NA), c(TRUE, FALSE), as.Date(c("2020-01-02", "2019-05-06")),
+    factor(c("u", "v"), c("w", "v", "u")), ordered(c("u", "v"), c("w", "v", "u")),
+    structure(factor(c("u", "v")), contrasts = "contr.sum"), c(2^31, 1, 2)
+  )
+  for (x in examples) {
+    expect_identical(as.character(group_factor(x)), as.character(factor(x)))
+    expect_identical(levels(group_factor(x)), levels(factor(x)))
+    expect_identical(is.ordered(group_factor(x)), is.ordered(x))
+    expect_setequal(names(attributes(group_factor(x))), c("levels", "class"))
+  }
+  expect_identical(levels(group_factor(c(1 + 1e-16, 1, 0.1 + 0.2, 0.3))), c("0.3", "1"))
+})
+
+test_that("designs of numeric vectors are those of model.matrix()", {
+  d <- mixed_example()
+  frame <- stats::model.frame(y ~ x + z + i + f + poly(x, 2) + log(w) + I(z^2), d)
+  for (formula in list(~ x, ~ 0 + x, ~ z + i + log(w), ~ 1, ~ i - 1)) {
+    terms <- frame_terms(formula, frame)
+    expected <- stats::model.matrix(terms, frame)
+    design <- design_matrix(terms, frame, NULL, "", NULL)
+    expect_equal(design$X, expected, ignore_attr = c("assign", "contrasts"))
+    expect_equal(design$assign, attr(expected, "assign"))
+    expect_type(design$X, "double")
+  }
+  for (formula in list(~ x:z, ~ f, ~ x + poly(x, 2), ~ I(z^2))) {
+    expect_null(numeric_design(frame_terms(formula, frame), frame))
+  }
+})
+
+test_that("independent columns are those of qr()", {
+  withr::local_seed(6)
+  x <- stats::rnorm(50)
+  for (distance in c(1e-3, 1e-5, 1e-6, 1e-8, 0)) {
+    X <- cbind(1, x, x + distance * stats::rnorm(50), stats::rnorm(50))
+    expect_equal(independent_columns(X, 1e-7), if (distance > 1e-7) 1:4 else c(1L, 2L, 4L))
+  }
+  expect_equal(independent_columns(cbind(0, x), 1e-7), 2L)
+})
+
+test_that("an intercept has no Z of its own", {
+  d <- mixed_example()
+  expect_null(lmmfit(y ~ x + (1 | g), d)$random[[1]]$Z)
+  terms <- lmmfit(y ~ x + (z || g), d)$random
+  expect_null(terms[[1]]$Z)
+  expect_equal(term_design(terms[[1]]), matrix(1, 120, 1))
+  expect_equal(term_design(terms[[2]]), cbind(d$z))
+})

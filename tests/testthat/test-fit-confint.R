@@ -1,36 +1,3 @@
-test_that("likelihood-ratio tests refit by ML and agree with lme4", {
-  skip_if_not_installed("lme4")
-  sleep <- lme4::sleepstudy
-  small <- lmmfit(Reaction ~ 1 + (Days | Subject), sleep)
-  large <- lmmfit(Reaction ~ Days + (Days | Subject), sleep)
-  expect_message(table <- anova(large, small), "2 models again by ML",
-                 class = "kinlmm_message_refit")
-  expect_equal(rownames(table), c("small", "large"))
-  theirs <- suppressMessages(anova(
-    lme4::lmer(Reaction ~ 1 + (Days | Subject), sleep),
-    lme4::lmer(Reaction ~ Days + (Days | Subject), sleep)))
-  expect_equal(as.matrix(table), as.matrix(theirs), tolerance = 1e-5, ignore_attr = TRUE)
-  expect_output(print(table), "small: Reaction ~ 1")
-  unchanged <- expect_silent(anova(large, small, refit = FALSE))
-  expect_equal(unchanged$deviance[[2]], deviance(large))
-})
-
-test_that("sequential sums of squares are lme4's", {
-  skip_if_not_installed("lme4")
-  data <- as.data.frame(nlme::Orthodont)
-  ours <- anova(lmmfit(distance ~ age * Sex + (1 | Subject), data))
-  theirs <- anova(lme4::lmer(distance ~ age * Sex + (1 | Subject), data))
-  expect_equal(as.matrix(ours), as.matrix(theirs), tolerance = 1e-5)
-})
-
-test_that("models on other data are not compared", {
-  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
-  fewer <- update(fit, subset = age > 8)
-  expect_kinlmm_error(anova(fit, fewer), "comparison", "108 records, another 81")
-  other <- update(fit, log(.) ~ .)
-  expect_kinlmm_error(anova(fit, other), "comparison", "responses differ")
-})
-
 test_that("profile intervals are lme4's", {
   skip_if_not_installed("lme4")
   dye <- lmmfit(Yield ~ 1 + (1 | Batch), lme4::Dyestuff, REML = FALSE)
@@ -57,6 +24,15 @@ test_that("Wald intervals, parameter names and subsets", {
   expect_equal(rownames(confint(fit, 6, method = "Wald")), "Days")
   expect_kinlmm_error(confint(fit, "nobody"), "argument", "Not found: \"nobody\"")
   expect_kinlmm_error(confint(fit, level = 2), "argument", "`level` must be")
+})
+
+test_that("Wald intervals may take the quantiles of t tests", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  for (ddf in c("Satterthwaite", "Kenward-Roger")) {
+    limits <- contest(fit, diag(2), joint = FALSE, ddf = ddf)[c("lower", "upper")]
+    expect_equal(confint(fit, "beta_", method = "Wald", ddf = ddf), as.matrix(limits),
+                 ignore_attr = TRUE)
+  }
 })
 
 test_that("an interval reaches the bound when nothing speaks against it", {

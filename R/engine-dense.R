@@ -1,0 +1,473 @@
+# Random terms of any structure, at least one of them with a kernel: C++ on dense matrices
+# of the order of what the random effects span (core/dense.h).
+#
+# Term t has the columns Z_t, here in units of their own: with Z_t = B_t A_t, A_t lower
+# triangular, the effects of B_t have the factor A_t T_t. The columns of B_t are orthogonal,
+# so that a covariate far from zero does no harm, and a component of 1 is a variance like
+# that of the residuals. A loading L_t is B_t in the basis of the engine, m x q for each
+# column: either `R`, a list of such matrices, or, where every row has but one level,
+# `level` (m) and `z` (m x k).
+
+engine_dense <- function(work, terms, call) {
+  check_independent(terms, call)
+  kernels <- lapply(terms, level_kernel, call = call)
+  space <- random_space(work, terms)
+  loadings <- space$loadings
+  V <- Map(term_covariances, loadings, kernels)
+  inner <- space$Xy[, seq_len(work$p), drop = FALSE]
+  units <- Map(function(V, term) {
+    column_units(V, inner, work$n - work$p, term$group, call)
+  }, V, terms)
+  V <- unlist(Map(rescale_covariances, V, units), recursive = FALSE)
+  loadings <- Map(rescale_loading, loadings, units)
+  data <- list(V = V, Xy = space$Xy, within = space$within, n = work$n)
+  groups <- vapply(terms, `[[`, character(1), "group")
+  new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work,
+             factors = Map(function(A, unit) unit * A, space$factors, units),
+             loadings = loadings, levels = lapply(terms, function(term) levels(term$factor)),
+             start = moment_start(data, lengths(units), groups, call))
+}
+
+dense_reason <- function(terms, m) {
+  kernels <- sum(!vapply(terms, function(term) is.null(term$kernel), logical(1)))
+  others <- length(terms) - kernels
+  paste0(n_of(kernels, "kernel term"),
+         if (others > 0L) paste0(" beside ", n_of(others, "i.i.d. term")),
+         ": dense matrices of order ", count(m))
+}
+
+# Several columns of one kernel, or of all i.i.d. effects of a factor, must be independent.
+check_independent <- function(terms, call) {
+  kernel <- !vapply(terms, function(term) is.null(term$kernel), logical(1))
+  groups <- vapply(terms, `[[`, character(1), "group")
+  for (term in terms[kernel]) check_columns(list(term), call)
+  for (group in unique(groups[!kernel])) check_columns(terms[!kernel & groups == group], call)
+}
+
+# K among the levels of a term, NULL for the identity.
+level_kernel <- function(term, call) {
+  if (is.null(term$kernel)) return(NULL)
+  ids <- levels(term$factor)
+  K <- unname(term$kernel[ids, ids])
+  check_psd(K, term$group, call)
+  K
+}
+
+# The Cholesky factor of K + 1e-8 of its largest eigenvalue exists where no eigenvalue is
+# below that; the eigenvalues themselves are for the message.
+check_psd <- function(K, group, call) {
+  largest <- max(rowSums(abs(K)))
+  shifted <- K
+  diag(shifted) <- diag(K) + 0.9e-8 * norm_estimate(K)
+  if (largest > 0 && !inherits(try(chol(shifted), silent = TRUE), "try-error")) {
+    return(invisible())
+  }
+  d <- eigen(K, symmetric = TRUE, only.values = TRUE)$values
+  negative <- d < -1e-8 * max(d, 0)
+  if (max(d) <= 0 || any(negative)) {
+    abort_kinship_psd(min(d), max(d, 0), sum(negative), group, call)
+  }
+}
+
+# A lower bound of the largest eigenvalue, close to it, by the power method.
+norm_estimate <- function(K) {
+  x <- K[, which.max(diag(K))]
+  for (step in 1:5) {
+    x <- x / max(sqrt(sum(x^2)), .Machine$double.xmin)
+    x <- drop(K %*% x)
+  }
+  sqrt(sum(x^2))
+}
+
+# The basis ----
+
+# [Q r] and the loadings of the terms in a basis of all random effects, or on the records
+# where these are fewer; `within` is the cross-product of [Q r] beside the basis.
+random_space <- function(work, terms) {
+  groups <- vapply(terms, `[[`, character(1), "group")
+  columns <- lapply(terms, function(term) lower_columns(term_design(term) * work$root))
+  Xy <- cbind(work$Q, work$r)
+  joint <- lapply(unique(groups), function(group) {
+    orthonormal_columns(do.call(cbind, lapply(columns[groups == group], `[[`, "B")))
+  })
+  levels <- lapply(terms[match(unique(groups), groups)], `[[`, "factor")
+  wide <- sum(vapply(joint, ncol, 0L) * vapply(levels, nlevels, 0L))
+  loading <- if (wide < nrow(Xy)) {
+    space <- reduced_space(joint, levels, Xy)
+    Map(function(columns, group) {
+      recombine_loading(space$loadings[[match(group, unique(groups))]],
+                        crossprod(joint[[match(group, unique(groups))]], columns$B))
+    }, columns, groups)
+  } else {
+    space <- list(Xy = Xy, within = matrix(0, ncol(Xy), ncol(Xy)))
+    Map(function(columns, term) list(level = as.integer(term$factor), z = columns$B),
+        columns, terms)
+  }
+  list(Xy = space$Xy, within = space$within, loadings = loading,
+       factors = lapply(columns, `[[`, "A"))
+}
+
+# Z = B A, A lower triangular with a positive diagonal, B'B = n I.
+lower_columns <- function(Z) {
+  k <- ncol(Z)
+  decomposition <- qr(Z[, k:1, drop = FALSE], tol = 0)
+  back <- order(decomposition$pivot)
+  flip <- k:1
+  A <- qr.R(decomposition)[, back, drop = FALSE][flip, flip, drop = FALSE]
+  sign <- replace(sign(diag(A)), diag(A) == 0, 1)
+  B <- qr.Q(decomposition)[, flip, drop = FALSE]
+  list(B = sweep(B, 2L, sign * sqrt(nrow(Z)), "*"), A = sign * A / sqrt(nrow(Z)))
+}
+
+orthonormal_columns <- function(B) {
+  decomposition <- qr(B, tol = 1e-10)
+  qr.Q(decomposition)[, seq_len(decomposition$rank), drop = FALSE]
+}
+
+# By the Cholesky factor R of the cross-products of all columns by level: a basis is
+# Z R^-1, the loadings are the columns of R. All that is needed later is a function of the
+# cross-products, so that squaring the condition of Z does no harm.
+reduced_space <- function(joint, levels, Xy) {
+  sizes <- vapply(levels, nlevels, 0L)
+  widths <- vapply(joint, ncol, 0L)
+  group <- rep(seq_along(joint), widths)
+  column <- sequence(widths)
+  first <- cumsum(c(0L, rep(sizes, widths)))
+  Zy <- matrix(0, first[[length(first)]], ncol(Xy))
+  gram <- matrix(0, nrow(Zy), nrow(Zy))
+  part <- function(b) list(z = joint[[group[[b]]]][, column[[b]]],
+                           level = as.integer(levels[[group[[b]]]]), size = sizes[[group[[b]]]])
+  for (b in seq_along(group)) {
+    mine <- part(b)
+    rows <- first[[b]] + seq_len(mine$size)
+    Zy[rows, ] <- rowsum(Xy * mine$z, mine$level)
+    for (d in seq_len(b)) {
+      other <- part(d)
+      cells <- rowsum(mine$z * other$z, mine$level + mine$size * (other$level - 1))
+      at <- as.numeric(rownames(cells)) - 1
+      at <- cbind(rows[at %% mine$size + 1], first[[d]] + at %/% mine$size + 1)
+      gram[at] <- cells
+      gram[at[, 2:1]] <- cells
+    }
+  }
+  reduced <- cholesky_basis(gram, Zy)
+  list(Xy = reduced$Xy, within = crossprod(Xy) - crossprod(reduced$Xy),
+       loadings = lapply(seq_along(joint), function(g) {
+         thin_loading(lapply(which(group == g), function(b) {
+           reduced$R[, first[[b]] + seq_len(sizes[[g]]), drop = FALSE]
+         }))
+       }))
+}
+
+# R with R'R = gram, of full row rank, and R^-T Zy.
+cholesky_basis <- function(gram, Zy) {
+  unit <- sqrt(diag(gram))
+  unit[unit == 0] <- 1
+  gram <- gram / tcrossprod(unit)
+  # the warning is that of a rank below the order, which is as good
+  R <- suppressWarnings(chol(gram, pivot = TRUE, tol = .Machine$double.eps))
+  pivot <- attr(R, "pivot")
+  kept <- seq_len(attr(R, "rank"))
+  Xy <- backsolve(R[kept, kept, drop = FALSE], (Zy / unit)[pivot[kept], , drop = FALSE],
+                  transpose = TRUE)
+  R <- R[kept, order(pivot), drop = FALSE]
+  list(R = sweep(R, 2L, unit, "*"), Xy = Xy)
+}
+
+# Loadings ----
+
+# Where every row of the matrices R has one level.
+thin_loading <- function(R) {
+  present <- Reduce(`|`, lapply(R, function(one) one != 0))
+  if (any(rowSums(present) > 1)) return(list(R = R))
+  level <- max.col(present, "first")
+  at <- cbind(seq_along(level), level)
+  list(level = level, z = vapply(R, function(one) one[at], numeric(length(level))))
+}
+
+# The loading of B = U C from that of U.
+recombine_loading <- function(loading, C) {
+  if (is.null(loading$R)) {
+    loading$z <- matrix(loading$z, ncol = nrow(C)) %*% C
+    return(loading)
+  }
+  list(R = lapply(seq_len(ncol(C)), function(a) {
+    Reduce(`+`, Map(`*`, loading$R, C[, a]))
+  }))
+}
+
+rescale_loading <- function(loading, unit) {
+  if (is.null(loading$R)) {
+    loading$z <- sweep(loading$z, 2L, unit, "/")
+    return(loading)
+  }
+  list(R = Map(`/`, loading$R, unit))
+}
+
+loading_width <- function(loading) {
+  if (is.null(loading$R)) ncol(loading$z) else length(loading$R)
+}
+
+# C L_a' for column a of a loading; C NULL is the identity of q levels.
+spread <- function(C, loading, a, q = NULL) {
+  if (!is.null(loading$R)) {
+    return(if (is.null(C)) t(loading$R[[a]]) else tcrossprod(C, loading$R[[a]]))
+  }
+  z <- loading$z[, a]
+  if (!is.null(C)) return(C[, loading$level, drop = FALSE] * rep(z, each = nrow(C)))
+  out <- matrix(0, q, length(z))
+  out[cbind(loading$level, seq_along(z))] <- z
+  out
+}
+
+# dH/dpsi of the components of one term.
+term_covariances <- function(loading, K) {
+  q <- if (is.null(K)) loading_levels(loading) else nrow(K)
+  half <- lapply(seq_len(loading_width(loading)), function(a) t(spread(K, loading, a, q)))
+  at <- lower_pairs(length(half))
+  Map(function(i, j) {
+    V <- spread(half[[i]], loading, j)
+    if (i == j) V else V + t(V)
+  }, at$row, at$col)
+}
+
+loading_levels <- function(loading) {
+  if (is.null(loading$R)) max(loading$level) else ncol(loading$R[[1L]])
+}
+
+# Units and the start ----
+
+# What an effect of variance 1 of each column adds to the mean square of the residuals.
+column_units <- function(V, inner, dof, group, call) {
+  at <- lower_pairs(0.5 * (sqrt(8 * length(V) + 1) - 1))
+  vapply(V[at$row == at$col], function(V) {
+    total <- sum(diag(V))
+    left <- total - sum(inner * (V %*% inner))
+    if (left <= 1e-10 * total) abort_unidentified(group, call)
+    sqrt(left / dof)
+  }, numeric(1))
+}
+
+rescale_covariances <- function(V, unit) {
+  at <- lower_pairs(length(unit))
+  unname(Map(function(V, i, j) V / (unit[[i]] * unit[[j]]), V, at$row, at$col))
+}
+
+# Estimates from the second moments of the residuals (MINQUE with a prior of zero), kept
+# away from the bounds. Components that this information can't tell apart, no other does.
+moment_start <- function(data, sizes, groups, call) {
+  p <- ncol(data$Xy) - 1L
+  Q <- data$Xy[, seq_len(p), drop = FALSE]
+  r <- data$Xy[, p + 1L]
+  VQ <- lapply(data$V, `%*%`, Q)
+  count <- length(data$V)
+  information <- matrix(data$n - p, count + 1L, count + 1L)
+  for (c in seq_len(count)) {
+    information[c, count + 1L] <- sum(diag(data$V[[c]])) - sum(Q * VQ[[c]])
+    for (d in seq_len(c)) {
+      information[c, d] <- sum(data$V[[c]] * data$V[[d]]) - 2 * sum(VQ[[c]] * VQ[[d]]) +
+        sum(crossprod(Q, VQ[[c]]) * crossprod(Q, VQ[[d]]))
+    }
+  }
+  information[upper.tri(information)] <- t(information)[upper.tri(information)]
+  information[count + 1L, ] <- information[, count + 1L] <-
+    c(information[seq_len(count), count + 1L], data$n - p)
+  check_information(information, rep(groups, sizes * (sizes + 1L) / 2L), call)
+  total <- sum(r^2) + data$within[p + 1L, p + 1L]
+  moments <- c(vapply(data$V, function(V) sum(r * (V %*% r)), numeric(1)), total)
+  estimate <- solve(information, moments, tol = 0)
+  floor <- 0.05 * total / (data$n - p)
+  start <- split_components(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
+                            sizes)
+  lapply(start, function(psi) {
+    spectrum <- eigen(unpack_lower(psi, TRUE), symmetric = TRUE)
+    d <- pmin(pmax(spectrum$values, 0.05), 100)
+    t(chol(tcrossprod(sweep(spectrum$vectors, 2L, sqrt(d), "*"))))
+  })
+}
+
+check_information <- function(information, groups, call) {
+  unit <- 1 / sqrt(diag(information))
+  spectrum <- eigen(information * tcrossprod(unit), symmetric = TRUE)
+  if (min(spectrum$values) > 1e-9) return(invisible())
+  share <- abs(spectrum$vectors[, which.min(spectrum$values)])[seq_along(groups)]
+  abort_unidentified(unique(groups[share > 0.1 * max(share)]), call)
+}
+
+split_components <- function(x, sizes) {
+  counts <- sizes * (sizes + 1L) / 2L
+  Map(function(end, count) x[seq(end - count + 1L, end)], cumsum(counts), counts)
+}
+
+# A square matrix from its lower triangle.
+unpack_lower <- function(x, symmetric = FALSE) {
+  k <- 0.5 * (sqrt(8 * length(x) + 1) - 1)
+  out <- matrix(0, k, k)
+  out[lower.tri(out, diag = TRUE)] <- x
+  if (symmetric) out[upper.tri(out)] <- t(out)[upper.tri(out)]
+  out
+}
+
+pack_lower <- function(x) x[lower.tri(x, diag = TRUE)]
+
+# The contract ----
+
+# The factor of each term in the units of the loadings: what it is of theta is linear.
+dense_factors <- function(engine, theta) {
+  sizes <- lengths(lapply(engine$factors, diag))
+  Map(function(A, mine) A %*% unpack_lower(mine), engine$factors,
+      split_components(theta, sizes))
+}
+
+dense_psi <- function(engine, theta) {
+  unlist(lapply(dense_factors(engine, theta), function(T) pack_lower(tcrossprod(T))))
+}
+
+# The matrices of both linear maps, from user units to those of the loadings: of theta,
+# A T, and of the components, A Psi A'.
+unit_maps <- function(engine) {
+  one <- function(A, psi) {
+    at <- lower_pairs(ncol(A))
+    vapply(seq_along(at$row), function(c) {
+      E <- matrix(0, ncol(A), ncol(A))
+      E[at$row[[c]], at$col[[c]]] <- 1
+      if (psi) E[at$col[[c]], at$row[[c]]] <- 1
+      pack_lower(if (psi) A %*% E %*% t(A) else A %*% E)
+    }, numeric(length(at$row)))
+  }
+  list(theta = block_diagonal(lapply(engine$factors, one, psi = FALSE)),
+       psi = block_diagonal(lapply(engine$factors, one, psi = TRUE)))
+}
+
+block_diagonal <- function(blocks) {
+  sizes <- vapply(blocks, function(block) NCOL(block), integer(1))
+  out <- matrix(0, sum(sizes), sum(sizes))
+  for (b in seq_along(blocks)) {
+    at <- sum(sizes[seq_len(b - 1L)]) + seq_len(sizes[[b]])
+    out[at, at] <- blocks[[b]]
+  }
+  out
+}
+
+#' @exportS3Method
+n_theta.engine_dense <- function(engine) length(engine$data$V)
+
+#' @exportS3Method
+engine_moments.engine_dense <- function(engine, theta, order = 0L) {
+  psi <- dense_psi(engine, theta)
+  at <- check_core(cpp_dense_moments(engine$data, psi, as.integer(order)))
+  out <- at[c("logdet", "S")]
+  if (order == 0L) return(out)
+  J <- unit_maps(engine)$psi
+  size <- ncol(out$S)
+  out$trace <- drop(crossprod(J, at$trace))
+  out$W <- array(array(unlist(at$W), c(size^2, ncol(J))) %*% J, c(size, size, ncol(J)))
+  if (order == 1L) return(out)
+  out$traces <- crossprod(J, at$traces %*% J)
+  # the components of WW as C++ has them: the second varies fastest
+  WW <- array(unlist(at$WW), c(size^2, ncol(J)^2)) %*% kronecker(J, J)
+  out$WW <- aperm(array(WW, c(size, size, ncol(J), ncol(J))), c(1L, 2L, 4L, 3L))
+  out
+}
+
+# The exact Hessian costs c times the gradient, and saves half of the steps.
+#' @exportS3Method
+engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
+  map <- unit_maps(engine)$theta
+  starts <- matrix(unlist(lapply(engine$start, pack_lower)))
+  if (!is.null(start)) starts <- cbind(map %*% start, starts)
+  sizes <- lengths(lapply(engine$factors, diag))
+  exact <- nrow(engine$data$Xy) <= 300L
+  fit <- check_core(cpp_dense_optimise(engine$data, sizes, REML, control$tolerance,
+                                       control$max_iterations, exact, starts))
+  list(theta = solve(map, fit$theta, tol = 0), converged = fit$converged,
+       singular = fit$singular, gradient = drop(crossprod(map, fit$gradient)),
+       hessian = if (exact) crossprod(map, fit$hessian %*% map), iterations = fit$iterations,
+       evaluations = fit$evaluations, starts = fit$starts,
+       bound = if (fit$singular) "zero" else "none")
+}
+
+#' @exportS3Method
+engine_recombine.engine_dense <- function(engine, M) {
+  engine$data$Xy <- engine$data$Xy %*% M
+  engine$data$within <- crossprod(M, engine$data$within %*% M)
+  engine
+}
+
+# The upper factor of H, L^-1[Q r], and Q = (X'H^-1 X)^-1 with the coefficient of r on Q.
+dense_at <- function(engine, theta) {
+  data <- engine$data
+  psi <- dense_psi(engine, theta)
+  H <- diag(nrow(data$Xy))
+  for (c in which(psi != 0)) H <- H + psi[[c]] * data$V[[c]]
+  root <- chol(H)
+  half <- backsolve(root, data$Xy, transpose = TRUE)
+  inner <- seq_len(engine$work$p)
+  S <- crossprod(half) + data$within
+  Q <- if (length(inner) > 0L) chol2inv(chol(S[inner, inner])) else matrix(0, 0, 0)
+  list(root = root, half = half[, inner, drop = FALSE], Q = Q,
+       residual = half[, ncol(half)] - drop(half[, inner, drop = FALSE] %*%
+                                              (Q %*% S[inner, ncol(half)])))
+}
+
+# Covariances of the levels (with a kernel: all ids) of a term with the data, N x m for
+# each column in user units; their own variances, and their names.
+level_covariances <- function(engine, t, term, T) {
+  ids <- engine$levels[[t]]
+  q <- length(ids)
+  K <- if (!is.null(term$kernel)) unname(term$kernel[, ids, drop = FALSE])
+  plain <- lapply(seq_len(ncol(T)), function(a) spread(K, engine$loadings[[t]], a, q))
+  back <- forwardsolve(engine$factors[[t]], diag(ncol(T)))
+  C <- back %*% tcrossprod(T)
+  list(data = lapply(seq_len(ncol(T)), function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
+       psi = C %*% t(back), scale = if (is.null(K)) rep(1, q) else unname(diag(term$kernel)),
+       names = if (is.null(K)) ids else rownames(term$kernel))
+}
+
+#' @exportS3Method
+engine_modes.engine_dense <- function(engine, theta, random) {
+  at <- dense_at(engine, theta)
+  Py <- backsolve(at$root, at$residual)
+  factors <- dense_factors(engine, theta)
+  modes <- lapply(seq_along(random), function(t) {
+    own <- level_covariances(engine, t, random[[t]], factors[[t]])
+    modes <- vapply(own$data, function(C) drop(C %*% Py), numeric(length(own$names)))
+    matrix(modes, ncol = length(own$data), dimnames = list(own$names, random[[t]]$columns))
+  })
+  stats::setNames(modes, names(random))
+}
+
+#' @exportS3Method
+engine_variances.engine_dense <- function(engine, theta, sigma, random) {
+  at <- dense_at(engine, theta)
+  factors <- dense_factors(engine, theta)
+  lapply(random_blocks(random), function(labels) {
+    own <- lapply(match(labels, names(random)), function(t) {
+      level_covariances(engine, t, random[[t]], factors[[t]])
+    })
+    block_variances(own, at, sigma)
+  })
+}
+
+# Of one block: the prior less what the data tell, K x K x levels.
+block_variances <- function(own, at, sigma) {
+  half <- lapply(unlist(lapply(own, `[[`, "data"), recursive = FALSE), function(C) {
+    backsolve(at$root, t(C), transpose = TRUE)
+  })
+  through <- lapply(half, crossprod, y = at$half)
+  psi <- block_diagonal(lapply(own, `[[`, "psi"))
+  prior <- own[[1L]]$scale
+  size <- length(half)
+  conditional <- prediction <- array(0, c(size, size, length(prior)))
+  for (a in seq_len(size)) {
+    for (b in seq_len(size)) {
+      conditional[a, b, ] <- psi[a, b] * prior - colSums(half[[a]] * half[[b]])
+      prediction[a, b, ] <- conditional[a, b, ] +
+        rowSums((through[[a]] %*% at$Q) * through[[b]])
+    }
+  }
+  lapply(list(conditional = conditional, prediction = prediction), function(variance) {
+    dimnames(variance) <- list(NULL, NULL, own[[1L]]$names)
+    sigma^2 * variance
+  })
+}

@@ -1,0 +1,1 @@
+.onLoad <- function(libname, pkgname) share_generics(topenv())
