@@ -61,7 +61,7 @@ coordinate_derivatives <- function(problem, factors, precision, by_psi, s, n) {
   parts <- Map(function(L, g) factor_derivatives(L, g, precision), factors,
                split_packed(by_psi$gradient, problem$sizes))
   inner <- block_diagonal(lapply(parts, `[[`, "jacobian"))
-  psi <- unlist(lapply(factors, function(L) packed_lower(tcrossprod(L)))) * precision
+  psi <- unlist(lapply(factors, function(L) pack_lower(tcrossprod(L)))) * precision
   J <- cbind(inner, -2 * psi)
   last <- ncol(J)
   gradient <- drop(crossprod(J, by_psi$gradient))
@@ -86,26 +86,30 @@ factor_derivatives <- function(L, g, precision) {
   jacobian <- vapply(seq_along(at$row), function(c) {
     D <- matrix(0, k, k)
     D[at$row[[c]], ] <- L[, at$col[[c]]]
-    packed_lower(D + t(D))
+    pack_lower(D + t(D))
   }, numeric(length(at$row)))
-  G <- unpack_lower(g, k)
+  G <- unpack_lower(g)
   G <- G + t(G)
   list(jacobian = precision * matrix(jacobian, length(at$row)),
        bend = precision * G[at$row, at$row, drop = FALSE] * outer(at$col, at$col, `==`))
 }
 
-packed_lower <- function(A) A[lower.tri(A, diag = TRUE)]
-
 coordinate_factors <- function(problem, u) {
-  Map(unpack_lower, split_packed(u[-length(u)], problem$sizes), problem$sizes)
+  lapply(split_packed(u[-length(u)], problem$sizes), unpack_lower)
 }
 
 coordinate_theta <- function(problem, u, factors) {
   scale <- exp(-u[[length(u)]])
   unlist(Map(function(L, order) {
     if (length(L) == 1L) return(abs(drop(L)) * scale)
-    lower_factor(L[order(order), , drop = FALSE] * scale, FALSE)
+    lower_root(L[order(order), , drop = FALSE] * scale)
   }, factors, problem$orders), use.names = FALSE)
+}
+
+# The lower triangle, packed, of L with L L' = B B' and no negative diagonal.
+lower_root <- function(B) {
+  L <- t(qr.R(qr(t(B), tol = 0)))
+  pack_lower(L * rep(replace(sign(diag(L)), diag(L) == 0, 1), each = nrow(L)))
 }
 
 # The problem with the effects of the terms in the given orders, by default their own.
@@ -121,7 +125,7 @@ coordinate_problem <- function(fit, orders = NULL) {
   }, orders, sizes, before[seq_along(sizes)]), use.names = FALSE)
   factors <- term_factors(fit$random, unname(fit$theta) * fit$sigma)
   u <- unlist(Map(function(L, order) {
-    if (length(L) == 1L) L[[1L]] else lower_factor(L[order, , drop = FALSE], FALSE)
+    if (length(L) == 1L) L[[1L]] else lower_root(L[order, , drop = FALSE])
   }, factors, orders), use.names = FALSE)
   list(engine = fit$engine, sizes = unname(sizes), orders = orders, components = components,
        before = before, M = diag(fit$engine$work$p + 1L), u = c(u, log(fit$sigma)))

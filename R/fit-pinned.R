@@ -7,7 +7,7 @@ parameter_pin <- function(base, index, prof.scale = "sdcor") {
   pin$minimum <- deviance(base$fit)
   # small standard deviations, in the order of the pin
   pin$small <- unlist(Map(function(small, order) {
-    packed_lower(diag(small[order], length(small)))
+    pack_lower(diag(small[order], length(small)))
   }, base$small, pin$problem$orders), use.names = FALSE)
   own <- !any(vapply(pin$problem$orders, is.unsorted, logical(1)))
   pin$whole <- if (own) base$hessian else whole_hessian(pin$problem)

@@ -193,41 +193,67 @@ simulate.lmmfit <- function(object, nsim = 1, seed = NULL, use.u = FALSE,
   rlang::check_dots_empty()
   nsim <- check_count(nsim)
   kept <- wanted_columns(object, re.form, rlang::current_env())
+  draws <- with_seed(seed, simulate_matrix(object, nsim, kept))
+  out <- as.data.frame(draws$value, row.names = rownames(object$frame))
+  structure(stats::setNames(out, paste0("sim_", seq_len(nsim))), seed = draws$seed)
+}
+
+# The value of `code` from a seed, after which the generator is where it was; and what
+# started it.
+with_seed <- function(seed, code) {
   if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) stats::runif(1)
   before <- get(".Random.seed", envir = globalenv())
-  if (!is.null(seed)) {
-    previous <- before
-    set.seed(seed)
-    before <- structure(seed, kind = as.list(RNGkind()))
-    on.exit(assign(".Random.seed", previous, envir = globalenv()))
-  }
-  mean <- predict(object, re.form = re.form)
-  mean <- mean[rownames(object$frame)]
-  draw <- function(i) {
-    mean + draw_random(object, kept) +
-      stats::rnorm(length(mean), sd = object$sigma / sqrt(object$weights))
-  }
-  out <- as.data.frame(lapply(stats::setNames(seq_len(nsim), paste0("sim_", seq_len(nsim))),
-                              draw), row.names = rownames(object$frame))
-  structure(out, seed = before)
+  if (is.null(seed)) return(list(value = code, seed = before))
+  on.exit(assign(".Random.seed", before, envir = globalenv()))
+  set.seed(seed)
+  list(value = code, seed = structure(seed, kind = as.list(RNGkind())))
 }
 
-# Z u with new u for the columns that are not kept.
-draw_random <- function(object, kept) {
+# n x nsim responses. All normal deviates of one stand together, so that it does not
+# matter how many are drawn at once.
+simulate_matrix <- function(object, nsim, kept) {
+  counts <- vapply(object$random, function(term) {
+    length(term$columns) * nlevels(term$factor)
+  }, numeric(1))
+  n <- length(object$y)
+  z <- matrix(stats::rnorm((sum(counts) + n) * nsim), ncol = nsim)
+  last <- cumsum(counts)
+  out <- z[sum(counts) + seq_len(n), , drop = FALSE] * (object$sigma / sqrt(object$weights))
   factors <- term_factors(object$random, object$theta * object$sigma)
-  Reduce(`+`, lapply(names(object$random), function(label) {
-    term <- object$random[[label]]
-    k <- length(term$columns)
-    draws <- matrix(stats::rnorm(k * nlevels(term$factor)), k)
-    if (!is.null(term$kernel)) draws[] <- draw_kernel(object$engine, draws)
-    u <- t(factors[[label]] %*% draws)
-    u[, kept[[label]]] <- 0
-    rowSums(term_design(term) * u[as.integer(term$factor), , drop = FALSE])
-  }))
+  for (label in names(object$random)) {
+    rows <- seq(to = last[[label]], length.out = counts[[label]])
+    new <- setdiff(seq_along(object$random[[label]]$columns), kept[[label]])
+    if (length(new) == 0L) next
+    out <- out + draw_term(object, label, factors[[label]], new, z[rows, , drop = FALSE])
+  }
+  out + linear_predictor(object, kept)
 }
 
-# Effects with covariance K among the individuals with records, from its spectrum.
-draw_kernel <- function(engine, z) {
-  spectrum <- basis_spectrum(engine$basis)
-  drop(spectrum$U %*% (sqrt(spectrum$d) * as.vector(z))) / engine$scale
+# Z u (n x nsim) of the columns `new` of one term, from standard normal z.
+draw_term <- function(object, label, factor, new, z) {
+  term <- object$random[[label]]
+  k <- length(term$columns)
+  Z <- term_design(term)
+  u <- array(factor %*% matrix(z, k), c(k, nlevels(term$factor), ncol(z)))
+  parts <- lapply(new, function(a) {
+    values <- matrix(u[a, , ], ncol = ncol(z))
+    if (!is.null(term$kernel)) values <- kernel_root(object, term, values)
+    Z[, a] * values[as.integer(term$factor), , drop = FALSE]
+  })
+  Reduce(`+`, parts)
+}
+
+# Effects (q x nsim) with covariance K among the individuals with records.
+kernel_root <- function(object, term, z) {
+  engine <- object$engine
+  if (engine$name == "rotated") {
+    spectrum <- basis_spectrum(engine$basis)
+    return(spectrum$U %*% (sqrt(spectrum$d) * z) / engine$scale)
+  }
+  ids <- levels(term$factor)
+  # semi-definite matrices have one too; rounding gives the rest of the rows something
+  root <- suppressWarnings(chol(as.matrix(term$kernel[ids, ids]), pivot = TRUE))
+  rank <- attr(root, "rank")
+  root <- root[seq_len(rank), order(attr(root, "pivot")), drop = FALSE]
+  crossprod(root, z[seq_len(rank), , drop = FALSE])
 }

@@ -26,16 +26,14 @@
 #' @param object,x a profile.
 #' @param parm,level as for [confint.lmmfit()].
 #' @param row.names,optional not used.
-#' @param which.panels (`character` or `integer`) parameters to plot; all by default.
-#' @param levels (`numeric`) confidence levels of the intervals that are drawn.
 #' @param digits significant digits.
-#' @param ... not used; for `plot()` passed to [graphics::plot()].
+#' @param ... not used; anything here is an error.
 #' @return `profile()`: a data frame of class `profile.lmmfit` with the columns `.zeta`, one
 #'   for each parameter, and `.par`, which of them was fixed; with the attributes
 #'   `estimates` and `bounds` (the values that each parameter may have, 2 x parameters).
 #'   `as.data.frame()` adds `.focal`, the value of the fixed parameter. `confint()`: as for a
 #'   fit; `NA` where the profile does not reach far enough. `summary()`: a data frame of
-#'   estimates and 95% intervals.
+#'   estimates and 95% intervals. For `plot()` see [plot.profile.lmmfit()].
 #' @references Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects
 #' models using lme4. Journal of Statistical Software 67(1). \doi{10.18637/jss.v067.i01}
 #' @examples
@@ -139,7 +137,7 @@ point_values <- function(pin, point, prof.scale) {
   variance <- unlist(Map(function(L, order) {
     L <- L[order(order), , drop = FALSE]
     covariance <- tcrossprod(L)
-    if (prof.scale == "varcov") packed_lower(covariance) else packed_sdcor(covariance)
+    if (prof.scale == "varcov") pack_lower(covariance) else packed_sdcor(covariance)
   }, factors, pin$problem$orders), use.names = FALSE)
   sigma <- exp(point$u[[length(point$u)]])
   c(variance, if (prof.scale == "varcov") sigma^2 else sigma, unname(point$beta))
@@ -151,7 +149,7 @@ packed_sdcor <- function(covariance) {
   out <- covariance / outer(sd, sd)
   out[!is.finite(out)] <- 0
   diag(out) <- sd
-  packed_lower(out)
+  pack_lower(out)
 }
 
 new_profile <- function(fit, parts, all, prof.scale) {
@@ -200,6 +198,26 @@ confint.profile.lmmfit <- function(object, parm, level = 0.95, ...) {
   zeta <- c(-1, 1) * sqrt(stats::qchisq(level, 1))
   ends <- vapply(parm, function(name) profile_at(object, name, zeta), numeric(2))
   structure(t(ends), dimnames = list(parm, interval_names(level)))
+}
+
+#' @rdname profile.lmmfit
+#' @export
+summary.profile.lmmfit <- function(object, ...) {
+  rlang::check_dots_empty()
+  limits <- confint(object)
+  data.frame(estimate = attr(object, "estimates")[rownames(limits)], limits,
+             check.names = FALSE)
+}
+
+#' @rdname profile.lmmfit
+#' @export
+print.profile.lmmfit <- function(x, digits = 5L, ...) {
+  reach <- vapply(split(x$.zeta, x$.par), range, numeric(2))
+  cat("Likelihood profiles at ", n_of(nrow(x), "point"), ", zeta from ",
+      format(min(reach), digits = 3L), " to ", format(max(reach), digits = 3L), "\n\n",
+      sep = "")
+  print(summary(x), digits = digits)
+  invisible(x)
 }
 
 # Values of a parameter at zeta, by cubics with the exact slopes.
