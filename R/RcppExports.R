@@ -21,12 +21,24 @@ cpp_blocked_leverage <- function(data, theta, factors, Xy) {
     .Call(`_kinlmm_cpp_blocked_leverage`, data, theta, factors, Xy)
 }
 
+cpp_dense_moments <- function(data, psi, order) {
+    .Call(`_kinlmm_cpp_dense_moments`, data, psi, order)
+}
+
+cpp_dense_optimise <- function(data, sizes, reml, tolerance, max_iterations, exact, starts) {
+    .Call(`_kinlmm_cpp_dense_optimise`, data, sizes, reml, tolerance, max_iterations, exact, starts)
+}
+
 cpp_rotated_evaluate <- function(data, tau, reml, centred) {
     .Call(`_kinlmm_cpp_rotated_evaluate`, data, tau, reml, centred)
 }
 
 cpp_rotated_optimise <- function(data, reml, centred) {
     .Call(`_kinlmm_cpp_rotated_optimise`, data, reml, centred)
+}
+
+cpp_rotated_solve <- function(data, tau, B) {
+    .Call(`_kinlmm_cpp_rotated_solve`, data, tau, B)
 }
 
 cpp_level_sums <- function(Xy, z, code, q) {
@@ -55,6 +67,18 @@ cpp_grm <- function(source, standardized, maf, missing, block, threads, progress
 
 cpp_symmetric_eigen <- function(K) {
     .Call(`_kinlmm_cpp_symmetric_eigen`, K)
+}
+
+cpp_tridiagonalise <- function(K) {
+    .Call(`_kinlmm_cpp_tridiagonalise`, K)
+}
+
+cpp_reflect <- function(reflectors, scales, B, transpose) {
+    .Call(`_kinlmm_cpp_reflect`, reflectors, scales, B, transpose)
+}
+
+cpp_tridiagonal_eigen <- function(d, beside) {
+    .Call(`_kinlmm_cpp_tridiagonal_eigen`, d, beside)
 }
 
 cpp_check_symmetry <- function(K) {

@@ -23,7 +23,7 @@ engine_dense <- function(work, terms, call) {
   data <- list(V = V, Xy = space$Xy, within = space$within, n = work$n)
   groups <- vapply(terms, `[[`, character(1), "group")
   new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work,
-             factors = Map(function(A, unit) unit * A, space$factors, units),
+             units = Map(function(A, unit) unit * A, space$factors, units),
              loadings = loadings, levels = lapply(terms, function(term) levels(term$factor)),
              start = moment_start(data, lengths(units), groups, call))
 }
@@ -277,7 +277,7 @@ moment_start <- function(data, sizes, groups, call) {
   moments <- c(vapply(data$V, function(V) sum(r * (V %*% r)), numeric(1)), total)
   estimate <- solve(information, moments, tol = 0)
   floor <- 0.05 * total / (data$n - p)
-  start <- split_components(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
+  start <- split_packed(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
                             sizes)
   lapply(start, function(psi) {
     spectrum <- eigen(unpack_lower(psi, TRUE), symmetric = TRUE)
@@ -294,59 +294,16 @@ check_information <- function(information, groups, call) {
   abort_unidentified(unique(groups[share > 0.1 * max(share)]), call)
 }
 
-split_components <- function(x, sizes) {
-  counts <- sizes * (sizes + 1L) / 2L
-  Map(function(end, count) x[seq(end - count + 1L, end)], cumsum(counts), counts)
-}
-
-# A square matrix from its lower triangle.
-unpack_lower <- function(x, symmetric = FALSE) {
-  k <- 0.5 * (sqrt(8 * length(x) + 1) - 1)
-  out <- matrix(0, k, k)
-  out[lower.tri(out, diag = TRUE)] <- x
-  if (symmetric) out[upper.tri(out)] <- t(out)[upper.tri(out)]
-  out
-}
-
-pack_lower <- function(x) x[lower.tri(x, diag = TRUE)]
-
 # The contract ----
 
-# The factor of each term in the units of the loadings: what it is of theta is linear.
+# The factor of each term in the units of the loadings.
 dense_factors <- function(engine, theta) {
-  sizes <- lengths(lapply(engine$factors, diag))
-  Map(function(A, mine) A %*% unpack_lower(mine), engine$factors,
-      split_components(theta, sizes))
+  sizes <- vapply(engine$units, ncol, integer(1))
+  lapply(split_packed(unit_theta(engine, theta), sizes), unpack_lower)
 }
 
-dense_psi <- function(engine, theta) {
-  unlist(lapply(dense_factors(engine, theta), function(T) pack_lower(tcrossprod(T))))
-}
-
-# The matrices of both linear maps, from user units to those of the loadings: of theta,
-# A T, and of the components, A Psi A'.
-unit_maps <- function(engine) {
-  one <- function(A, psi) {
-    at <- lower_pairs(ncol(A))
-    vapply(seq_along(at$row), function(c) {
-      E <- matrix(0, ncol(A), ncol(A))
-      E[at$row[[c]], at$col[[c]]] <- 1
-      if (psi) E[at$col[[c]], at$row[[c]]] <- 1
-      pack_lower(if (psi) A %*% E %*% t(A) else A %*% E)
-    }, numeric(length(at$row)))
-  }
-  list(theta = block_diagonal(lapply(engine$factors, one, psi = FALSE)),
-       psi = block_diagonal(lapply(engine$factors, one, psi = TRUE)))
-}
-
-block_diagonal <- function(blocks) {
-  sizes <- vapply(blocks, function(block) NCOL(block), integer(1))
-  out <- matrix(0, sum(sizes), sum(sizes))
-  for (b in seq_along(blocks)) {
-    at <- sum(sizes[seq_len(b - 1L)]) + seq_len(sizes[[b]])
-    out[at, at] <- blocks[[b]]
-  }
-  out
+dense_components <- function(engine, theta) {
+  unlist(lapply(dense_factors(engine, theta), function(A) pack_lower(tcrossprod(A))))
 }
 
 #' @exportS3Method
@@ -354,37 +311,21 @@ n_theta.engine_dense <- function(engine) length(engine$data$V)
 
 #' @exportS3Method
 engine_moments.engine_dense <- function(engine, theta, order = 0L) {
-  psi <- dense_psi(engine, theta)
+  psi <- dense_components(engine, theta)
   at <- check_core(cpp_dense_moments(engine$data, psi, as.integer(order)))
-  out <- at[c("logdet", "S")]
-  if (order == 0L) return(out)
-  J <- unit_maps(engine)$psi
-  size <- ncol(out$S)
-  out$trace <- drop(crossprod(J, at$trace))
-  out$W <- array(array(unlist(at$W), c(size^2, ncol(J))) %*% J, c(size, size, ncol(J)))
-  if (order == 1L) return(out)
-  out$traces <- crossprod(J, at$traces %*% J)
-  # the components of WW as C++ has them: the second varies fastest
-  WW <- array(unlist(at$WW), c(size^2, ncol(J)^2)) %*% kronecker(J, J)
-  out$WW <- aperm(array(WW, c(size, size, ncol(J), ncol(J))), c(1L, 2L, 4L, 3L))
-  out
+  change_moments(at, unit_components(engine))
 }
 
 # The exact Hessian costs c times the gradient, and saves half of the steps.
 #' @exportS3Method
 engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
-  map <- unit_maps(engine)$theta
   starts <- matrix(unlist(lapply(engine$start, pack_lower)))
-  if (!is.null(start)) starts <- cbind(map %*% start, starts)
-  sizes <- lengths(lapply(engine$factors, diag))
+  if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
   exact <- nrow(engine$data$Xy) <= 300L
-  fit <- check_core(cpp_dense_optimise(engine$data, sizes, REML, control$tolerance,
-                                       control$max_iterations, exact, starts))
-  list(theta = solve(map, fit$theta, tol = 0), converged = fit$converged,
-       singular = fit$singular, gradient = drop(crossprod(map, fit$gradient)),
-       hessian = if (exact) crossprod(map, fit$hessian %*% map), iterations = fit$iterations,
-       evaluations = fit$evaluations, starts = fit$starts,
-       bound = if (fit$singular) "zero" else "none")
+  fit <- check_core(cpp_dense_optimise(engine$data, vapply(engine$units, ncol, integer(1)),
+                                       REML, control$tolerance, control$max_iterations,
+                                       exact, starts))
+  unit_record(engine, fit)
 }
 
 #' @exportS3Method
@@ -397,7 +338,7 @@ engine_recombine.engine_dense <- function(engine, M) {
 # The upper factor of H, L^-1[Q r], and Q = (X'H^-1 X)^-1 with the coefficient of r on Q.
 dense_at <- function(engine, theta) {
   data <- engine$data
-  psi <- dense_psi(engine, theta)
+  psi <- dense_components(engine, theta)
   H <- diag(nrow(data$Xy))
   for (c in which(psi != 0)) H <- H + psi[[c]] * data$V[[c]]
   root <- chol(H)
@@ -417,7 +358,7 @@ level_covariances <- function(engine, t, term, T) {
   q <- length(ids)
   K <- if (!is.null(term$kernel)) unname(term$kernel[, ids, drop = FALSE])
   plain <- lapply(seq_len(ncol(T)), function(a) spread(K, engine$loadings[[t]], a, q))
-  back <- forwardsolve(engine$factors[[t]], diag(ncol(T)))
+  back <- forwardsolve(engine$units[[t]], diag(ncol(T)))
   C <- back %*% tcrossprod(T)
   list(data = lapply(seq_len(ncol(T)), function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
        psi = C %*% t(back), scale = if (is.null(K)) rep(1, q) else unname(diag(term$kernel)),

@@ -45,7 +45,7 @@ choose_engine <- function(frame, fixed, random, call = rlang::caller_env()) {
   if (one && identical(random[[1L]]$columns, "(Intercept)")) {
     return(check_identified(engine_rotated(work, random[[1L]], call), group, call))
   }
-  abort_unsupported("a kernel term beside others, or with slopes", group, call)
+  engine_dense(work, random, call)
 }
 
 new_engine <- function(name, reason, data, work, family = NULL, ...) {

@@ -61,12 +61,6 @@ theta_names <- function(random) {
   }))
 }
 
-# Rows and columns of the lower triangle of a k x k matrix, by columns.
-lower_pairs <- function(k) {
-  at <- which(lower.tri(diag(k), diag = TRUE), arr.ind = TRUE)
-  list(row = at[, 1L], col = at[, 2L])
-}
-
 # Which elements of theta are on the diagonal of their factor.
 theta_diagonal <- function(random) {
   unlist(lapply(random, function(term) {
@@ -88,11 +82,6 @@ term_factors <- function(random, theta) {
 # What belongs to each term of a vector in the order of theta.
 split_theta <- function(random, theta) {
   split_packed(theta, vapply(random, function(term) length(term$columns), integer(1)))
-}
-
-split_packed <- function(packed, sizes) {
-  counts <- sizes * (sizes + 1L) / 2L
-  Map(function(end, count) packed[seq(end - count + 1L, end)], cumsum(counts), counts)
 }
 
 # The blocks: labels of the terms whose effects belong together, all i.i.d. terms of a

@@ -186,16 +186,6 @@ rePCA.lmmfit <- function(x) {
   structure(components, class = "prcomplist")
 }
 
-block_diagonal <- function(blocks) {
-  sizes <- vapply(blocks, nrow, integer(1))
-  out <- matrix(0, sum(sizes), sum(sizes))
-  for (i in seq_along(blocks)) {
-    at <- sum(sizes[seq_len(i - 1L)]) + seq_len(sizes[[i]])
-    out[at, at] <- blocks[[i]]
-  }
-  out
-}
-
 #' @export
 rePCA.default <- function(x) hand_over("rePCA", x)
 

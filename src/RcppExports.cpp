@@ -80,6 +80,36 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_dense_moments
+Rcpp::List cpp_dense_moments(Rcpp::List data, Rcpp::NumericVector psi, int order);
+RcppExport SEXP _kinlmm_cpp_dense_moments(SEXP dataSEXP, SEXP psiSEXP, SEXP orderSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type psi(psiSEXP);
+    Rcpp::traits::input_parameter< int >::type order(orderSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_dense_moments(data, psi, order));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_dense_optimise
+Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml, double tolerance, int max_iterations, bool exact, Rcpp::NumericMatrix starts);
+RcppExport SEXP _kinlmm_cpp_dense_optimise(SEXP dataSEXP, SEXP sizesSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP exactSEXP, SEXP startsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< bool >::type exact(exactSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_dense_optimise(data, sizes, reml, tolerance, max_iterations, exact, starts));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_rotated_evaluate
 Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred);
 RcppExport SEXP _kinlmm_cpp_rotated_evaluate(SEXP dataSEXP, SEXP tauSEXP, SEXP remlSEXP, SEXP centredSEXP) {
@@ -104,6 +134,19 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< bool >::type centred(centredSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_rotated_optimise(data, reml, centred));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_rotated_solve
+Rcpp::NumericMatrix cpp_rotated_solve(Rcpp::List data, double tau, Rcpp::NumericMatrix B);
+RcppExport SEXP _kinlmm_cpp_rotated_solve(SEXP dataSEXP, SEXP tauSEXP, SEXP BSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< double >::type tau(tauSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_rotated_solve(data, tau, B));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -206,6 +249,43 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_tridiagonalise
+Rcpp::List cpp_tridiagonalise(Rcpp::NumericMatrix K);
+RcppExport SEXP _kinlmm_cpp_tridiagonalise(SEXP KSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_tridiagonalise(K));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_reflect
+Rcpp::NumericMatrix cpp_reflect(Rcpp::NumericMatrix reflectors, Rcpp::NumericVector scales, Rcpp::NumericMatrix B, bool transpose);
+RcppExport SEXP _kinlmm_cpp_reflect(SEXP reflectorsSEXP, SEXP scalesSEXP, SEXP BSEXP, SEXP transposeSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type reflectors(reflectorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type scales(scalesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
+    Rcpp::traits::input_parameter< bool >::type transpose(transposeSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_reflect(reflectors, scales, B, transpose));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_tridiagonal_eigen
+Rcpp::List cpp_tridiagonal_eigen(Rcpp::NumericVector d, Rcpp::NumericVector beside);
+RcppExport SEXP _kinlmm_cpp_tridiagonal_eigen(SEXP dSEXP, SEXP besideSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type d(dSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type beside(besideSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_tridiagonal_eigen(d, beside));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_check_symmetry
 Rcpp::List cpp_check_symmetry(Rcpp::NumericMatrix K);
 RcppExport SEXP _kinlmm_cpp_check_symmetry(SEXP KSEXP) {
@@ -224,8 +304,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
     {"_kinlmm_cpp_blocked_effects", (DL_FUNC) &_kinlmm_cpp_blocked_effects, 3},
     {"_kinlmm_cpp_blocked_leverage", (DL_FUNC) &_kinlmm_cpp_blocked_leverage, 4},
+    {"_kinlmm_cpp_dense_moments", (DL_FUNC) &_kinlmm_cpp_dense_moments, 3},
+    {"_kinlmm_cpp_dense_optimise", (DL_FUNC) &_kinlmm_cpp_dense_optimise, 7},
     {"_kinlmm_cpp_rotated_evaluate", (DL_FUNC) &_kinlmm_cpp_rotated_evaluate, 4},
     {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
+    {"_kinlmm_cpp_rotated_solve", (DL_FUNC) &_kinlmm_cpp_rotated_solve, 3},
     {"_kinlmm_cpp_level_sums", (DL_FUNC) &_kinlmm_cpp_level_sums, 4},
     {"_kinlmm_cpp_least_squares", (DL_FUNC) &_kinlmm_cpp_least_squares, 3},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
@@ -233,6 +316,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
     {"_kinlmm_cpp_symmetric_eigen", (DL_FUNC) &_kinlmm_cpp_symmetric_eigen, 1},
+    {"_kinlmm_cpp_tridiagonalise", (DL_FUNC) &_kinlmm_cpp_tridiagonalise, 1},
+    {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
+    {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},
     {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
     {NULL, NULL, 0}
 };

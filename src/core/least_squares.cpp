@@ -53,14 +53,16 @@ LeastSquares least_squares(const ConstMatrixRef& X, const ConstVectorRef& y,
                            Eigen::Ref<Vector> r) {
   const Index p = X.cols();
   LeastSquares fit;
-  Q = root.asDiagonal() * X;
   r = root.cwiseProduct(y);
+  fit.reliable = p == 0;
+  if (fit.reliable) return fit;
+  Q = root.asDiagonal() * X;
   fit.R = root_of(crossprod(Q));
   if (fit.R.rows() < p) return fit;
   divide(Q, fit.R);
   // once more: the first Q is orthonormal up to the squared condition of X
   const Matrix G = crossprod(Q);
-  if (p > 0 && (G - Matrix::Identity(p, p)).cwiseAbs().maxCoeff() > 1e-12) {
+  if ((G - Matrix::Identity(p, p)).cwiseAbs().maxCoeff() > 1e-12) {
     const Matrix again = root_of(G);
     if (again.rows() < p) return fit;
     divide(Q, again);

@@ -159,15 +159,21 @@ mixed_example <- function() {
   })
 }
 
-# Derivatives of the REML criterion in psi, from the dense moments.
-criterion_gradient <- function(fit, theta) {
+# Derivatives of the REML criterion in theta, from the dense moments.
+theta_gradient <- function(fit, theta) {
   at <- dense_moments(fit, theta)
   p <- ncol(fit$fixed$X)
   inner <- seq_len(p)
   Q <- solve(at$S[inner, inner])
   a <- c(-Q %*% at$S[inner, p + 1L], 1)
   s <- drop(a %*% at$S %*% a)
-  apply_c <- function(f) vapply(seq_along(at$trace), function(c) f(at$W[, , c]), 0)
-  at$trace - apply_c(function(W) sum(Q * W[inner, inner])) -
-    (nrow(fit$fixed$X) - p) * apply_c(function(W) drop(a %*% W %*% a)) / s
+  along <- function(f) vapply(seq_along(at$trace), function(c) f(at$W[, , c]), 0)
+  in_psi <- at$trace - along(function(W) sum(Q * W[inner, inner])) -
+    (nrow(fit$fixed$X) - p) * along(function(W) drop(a %*% W %*% a)) / s
+  # dPsi_ab / dT_rc = [a = r] T_bc + [b = r] T_ac
+  parts <- Map(function(T, g) {
+    G <- unpack_lower(g, TRUE)
+    pack_lower((G + diag(diag(G), nrow(G))) %*% T)
+  }, term_factors(fit$random, theta), split_theta(fit$random, in_psi))
+  unlist(parts, use.names = FALSE)
 }

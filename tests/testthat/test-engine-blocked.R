@@ -51,7 +51,7 @@ test_that("several factors, crossed and nested, equal the dense formulas", {
                  tolerance = 1e-10)
     expect_lt(max(abs(fit$opt$gradient)), 1e-7)
     f <- function(theta) engine_criterion(fit$engine, theta, TRUE)
-    expect_equal(theta_gradient(fit$engine, theta, criterion_gradient(fit, theta)),
+    expect_equal(theta_gradient(fit, theta),
                  numeric_gradient(f, theta), tolerance = 1e-6)
   }
 })

@@ -84,7 +84,7 @@ test_that("moments are those of the components in the units of the user", {
     theta <- seq(0.3, 1.2, length.out = n_theta(engine))
     psi <- unlist(lapply(term_factors(model$random, theta), function(T) pack_lower(tcrossprod(T))))
     at_psi <- function(psi, what) {
-      parts <- split_components(psi, lengths(lapply(engine$factors, diag)))
+      parts <- split_packed(psi, vapply(engine$units, ncol, 1L))
       theta <- unlist(lapply(parts, function(part) {
         pack_lower(t(chol(unpack_lower(part, symmetric = TRUE))))
       }))

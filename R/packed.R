@@ -1,0 +1,33 @@
+# Lower triangles packed by columns, as theta and its components are.
+
+# Rows and columns of the lower triangle of a k x k matrix, by columns.
+lower_pairs <- function(k) {
+  list(row = sequence(k:1, seq_len(k)), col = rep(seq_len(k), k:1))
+}
+
+pack_lower <- function(x) x[lower.tri(x, diag = TRUE)]
+
+# A square matrix from its lower triangle.
+unpack_lower <- function(x, symmetric = FALSE) {
+  k <- 0.5 * (sqrt(8 * length(x) + 1) - 1)
+  out <- matrix(0, k, k)
+  out[lower.tri(out, diag = TRUE)] <- x
+  if (symmetric) out[upper.tri(out)] <- t(out)[upper.tri(out)]
+  out
+}
+
+# What of `packed` belongs to each of several matrices of these sizes.
+split_packed <- function(packed, sizes) {
+  counts <- sizes * (sizes + 1L) / 2L
+  Map(function(end, count) packed[seq(end - count + 1L, end)], cumsum(counts), counts)
+}
+
+block_diagonal <- function(blocks) {
+  sizes <- vapply(blocks, NCOL, integer(1))
+  out <- matrix(0, sum(sizes), sum(sizes))
+  for (b in seq_along(blocks)) {
+    at <- sum(sizes[seq_len(b - 1L)]) + seq_len(sizes[[b]])
+    out[at, at] <- blocks[[b]]
+  }
+  out
+}

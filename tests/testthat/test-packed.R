@@ -1,0 +1,10 @@
+test_that("lower triangles are packed by columns, and back", {
+  x <- matrix(1:9, 3)
+  expect_equal(pack_lower(x), c(1, 2, 3, 5, 6, 9))
+  expect_equal(unpack_lower(pack_lower(x))[lower.tri(x, TRUE)], pack_lower(x))
+  expect_equal(unpack_lower(1:3, TRUE), matrix(c(1, 2, 2, 3), 2))
+  at <- lower_pairs(3L)
+  expect_equal(x[cbind(at$row, at$col)], pack_lower(x))
+  expect_equal(unname(split_packed(1:5, c(1L, 2L, 1L))), list(1L, 2:4, 5L))
+  expect_equal(block_diagonal(list(matrix(2), diag(2))), diag(c(2, 1, 1)))
+})
