@@ -162,7 +162,9 @@ statistic_places <- function(object, parm, call) {
   names <- names(object$t0)
   places <- seq_along(object$t0)
   if (is.null(parm)) return(places)
-  if (!is.null(object$labels)) return(match(match_parameters(parm, object$labels, call), names))
+  if (!is.null(object$labels)) {
+    return(match(match_parameters(parm, object$labels, call), names))
+  }
   known <- if (is.numeric(parm)) parm %in% places else parm %in% names
   if (!all(known)) {
     abort_parameter(parm[!known], if (is.null(names)) places else names, call)

@@ -8,9 +8,9 @@
 #' The optimum over the other parameters is found by Newton's method on exact derivatives,
 #' in which the fixed effects are profiled analytically; no evaluation depends on the number
 #' of records. Singular covariance matrices are reached exactly. With a relationship matrix
-#' and an intercept the likelihood is that of the data free of the intercept (n - 1
-#' contrasts), as that of all data depends on the origin of the matrix; the intercept itself
-#' then has the straight line of its Wald interval.
+#' on the only random intercept, and a fixed one, the likelihood is that of the data free of
+#' the intercept (n - 1 contrasts), as that of all data depends on the origin of the matrix;
+#' the intercept itself then has the straight line of its Wald interval.
 #'
 #' @param fitted a model fitted by [lmmfit()].
 #' @param which (`character` or `integer`) parameters to profile, as `parm` of
@@ -32,7 +32,8 @@
 #'   for each parameter, and `.par`, which of them was fixed; with the attributes
 #'   `estimates` and `bounds` (the values that each parameter may have, 2 x parameters).
 #'   `as.data.frame()` adds `.focal`, the value of the fixed parameter. `confint()`: as for a
-#'   fit; `NA` where the profile does not reach far enough. `summary()`: a data frame of
+#'   fit, from cubics between the points with their exact slopes (that of the fit itself
+#'   takes no interpolation); `NA` where the profile does not reach far enough. `summary()`: a data frame of
 #'   estimates and 95% intervals. For `plot()` see [plot.profile.lmmfit()].
 #' @references Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects
 #' models using lme4. Journal of Statistical Software 67(1). \doi{10.18637/jss.v067.i01}
@@ -80,10 +81,13 @@ profile_parameter <- function(base, index, prof.scale, cutoff, delta) {
   values <- vapply(points, function(point) point_values(pin, point, prof.scale),
                    numeric(length(base$fit$theta) + 1L + base$fit$engine$work$p))
   squared <- prof.scale == "varcov" && pin$kind %in% c("sd", "sigma")
-  at <- vapply(points, `[[`, numeric(1), "x")
-  slope <- vapply(points, `[[`, numeric(1), "slope")
-  list(zeta = vapply(points, `[[`, numeric(1), "zeta"), values = t(matrix(values, ncol =
-       length(points))), slope = if (squared) slope / (2 * at) else slope,
+  of <- function(name) vapply(points, `[[`, numeric(1), name)
+  x <- of("x")
+  values <- t(matrix(values, ncol = length(points)))
+  # a correlation with what has no variance is what it was fixed at
+  values[, index] <- if (squared) x^2 else x
+  list(zeta = of("zeta"), values = values,
+       slope = if (squared) of("slope") / (2 * x) else of("slope"),
        bounds = point_bounds(pin, squared))
 }
 
@@ -98,7 +102,9 @@ walk <- function(pin, centre, direction, cutoff, delta) {
   bound <- pin$bounds[[if (direction < 0) 1L else 2L]]
   points <- list(centre)
   if (centre$x == bound) return(list())
-  step <- delta / centre$slope
+  # correlations may come to a level stretch
+  longest <- if (pin$kind == "cor") 0.1 else Inf
+  step <- min(delta / centre$slope, longest)
   while (length(points) < 100L) {
     near <- points[[length(points)]]
     x <- near$x + direction * step
@@ -114,7 +120,7 @@ walk <- function(pin, centre, direction, cutoff, delta) {
     points <- c(points, list(point))
     if (abs(point$zeta) >= cutoff || x == bound) break
     slope <- if (is.finite(point$slope)) max(point$slope, 0) else 0
-    step <- min(delta / slope, 2 * step)
+    step <- min(delta / slope, 2 * step, longest)
   }
   points[-1L]
 }
@@ -173,16 +179,22 @@ new_profile <- function(fit, parts, all, prof.scale) {
 #' @rdname profile.lmmfit
 #' @export
 as.data.frame.profile.lmmfit <- function(x, row.names = NULL, optional = FALSE, ...) {
-  out <- data.frame(unclass(x)[names(x)], check.names = FALSE)
+  out <- x[]
   out$.focal <- focal_values(x)
   out
+}
+
+# Part of a profile is a table.
+#' @export
+`[.profile.lmmfit` <- function(x, ...) {
+  plain <- structure(x, class = "data.frame", estimates = NULL, slopes = NULL, bounds = NULL)
+  plain[...]
 }
 
 # The value of the parameter that each row fixes.
 focal_values <- function(x) {
   columns <- match(as.character(x$.par), names(x))
-  as.matrix(structure(x, class = "data.frame")[names(x) != ".par"])[cbind(seq_len(nrow(x)),
-                                                                        columns)]
+  as.matrix(x[names(x) != ".par"])[cbind(seq_len(nrow(x)), columns)]
 }
 
 #' @rdname profile.lmmfit
@@ -223,24 +235,33 @@ print.profile.lmmfit <- function(x, digits = 5L, ...) {
 # Values of a parameter at zeta, by cubics with the exact slopes.
 profile_at <- function(x, name, zeta) {
   rows <- which(x$.par == name)
+  bounds <- attr(x, "bounds")[, name]
+  ends <- range(x[[name]][rows])
+  reached <- abs(ends - bounds) <= 1e-6 * pmax(1e-300, abs(attr(x, "estimates")[[name]]))
+  bounds[!reached] <- NA
+  rows <- rows[rising(x$.zeta[rows])]
+  if (length(rows) < 2L) return(bounds)
   at <- x$.zeta[rows]
   value <- x[[name]][rows]
-  bounds <- attr(x, "bounds")[, name]
-  rows <- rows[!duplicated(at)]
-  value <- value[!duplicated(at)]
-  at <- at[!duplicated(at)]
-  if (length(at) < 2L) return(bounds)
   slope <- 1 / attr(x, "slopes")[rows]
-  between <- diff(value) / diff(at)
-  # at a bound, where the slope may be anything
-  secant <- (c(between[1L], between) + c(between, between[length(between)])) / 2
-  odd <- !is.finite(slope) | slope <= 0 | slope > 3 * secant
-  slope[odd] <- secant[odd]
+  secant <- diff(value) / diff(at)
+  steepest <- 3 * pmin(c(Inf, secant), c(secant, Inf))
+  # so that the cubics do not turn round
+  slope <- pmin(pmax(replace(slope, is.nan(slope), 0), 0), steepest)
   out <- stats::splinefunH(at, value, slope)(zeta)
   outside <- zeta < min(at) | zeta > max(at)
-  ends <- range(value)
-  reached <- abs(ends - bounds) <= 1e-6 * pmax(1e-300, abs(attr(x, "estimates")[[name]]))
-  replace(out, outside, replace(bounds, !reached, NA)[outside])
+  replace(out, outside, bounds[outside])
+}
+
+# Which points are further from zero than those before, seen from there: where a profile is
+# level, because what the parameter belongs to has vanished, rounding decides.
+rising <- function(zeta) {
+  beyond <- function(z) c(TRUE, diff(cummax(z)) > 1e-6)
+  up <- zeta >= 0
+  out <- logical(length(zeta))
+  if (any(up)) out[up] <- beyond(zeta[up])
+  if (any(!up)) out[!up] <- rev(beyond(rev(-zeta[!up])))
+  out
 }
 
 # Where the profile reaches zeta on one side, or the bound. Newton's method on zeta, which

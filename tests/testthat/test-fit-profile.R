@@ -25,15 +25,18 @@ test_that("a profile is steps in zeta to a joint region, and its interval the fi
   cutoff <- sqrt(stats::qchisq(0.99, 9))
   for (name in levels(table$.par)) {
     zeta <- table$.zeta[table$.par == name]
-    expect_false(is.unsorted(zeta))
+    # level, but for rounding, where a standard deviation has vanished
+    expect_gt(min(diff(zeta)), -1e-6)
     expect_lt(max(diff(zeta)), 2.5 * cutoff / 8 + 1e-8)
     bounds <- attr(table, "bounds")[, name]
     ends <- range(table[[name]][table$.par == name])
     expect_true(all(abs(range(zeta)) >= cutoff | abs(ends - bounds) < 1e-8))
   }
-  expect_equal(confint(table), confint(fit), tolerance = 1e-3)
+  # the fit is singular: some of its profiles have corners
+  expect_equal(confint(table), confint(fit), tolerance = 5e-3)
   expect_equal(as.data.frame(table)$.focal[table$.par == "x"], table$x[table$.par == "x"])
   expect_identical(levels(profile(fit, "beta_")$.par), c("(Intercept)", "x"))
+  expect_s3_class(table[1:2, c("x", ".zeta")], "data.frame", exact = TRUE)
   expect_equal(attr(table, "estimates")[["x"]], fixef(update(fit, REML = FALSE))[["x"]])
   expect_output(print(table), "Likelihood profiles at")
   expect_equal(confint(table, "x", 0.9), confint(fit, "x", 0.9), tolerance = 1e-3)
@@ -61,7 +64,7 @@ test_that("a kernel's profile is that of contrasts, a straight line for the inte
   line <- table[table$.par == "(Intercept)", ]
   expect_equal(line[["(Intercept)"]],
                attr(table, "estimates")[["(Intercept)"]] +
-                 line$.zeta * sqrt(vcov(fit)[1, 1]))
+                 line$.zeta * sqrt(vcov(fit)[1, 1]), tolerance = 1e-8)
   expect_equal(confint(table), confint(fit), tolerance = 1e-3)
 })
 
@@ -97,8 +100,12 @@ test_that("intervals hold where a variance is or becomes zero", {
     })
     fit <- suppressMessages(lmmfit(y ~ x + (1 | g), data, REML = FALSE))
     ci <- confint(fit)
-    for (end in ci["x", ]) expect_equal(excess_of_fixed(fit, "x", end), quantile, tolerance = 1e-4)
-    for (end in ci[".sigma", ]) expect_equal(excess_of_sigma(fit, end), quantile, tolerance = 1e-3)
+    for (end in ci["x", ]) {
+      expect_equal(excess_of_fixed(fit, "x", end), quantile, tolerance = 1e-4)
+    }
+    for (end in ci[".sigma", ]) {
+      expect_equal(excess_of_sigma(fit, end), quantile, tolerance = 1e-3)
+    }
   }
 })
 
@@ -122,7 +129,8 @@ test_that("slopes: fixed effects by brute force, and no failure on hard cases", 
 test_that("a covariate far from zero is no obstacle", {
   data <- withr::with_seed(3, {
     d <- data.frame(g = factor(rep(1:12, each = 10)), yr = rep(2001:2010, 12))
-    d$y <- stats::rnorm(12)[d$g] + 0.1 * stats::rnorm(12)[d$g] * (d$yr - 2005) + stats::rnorm(120)
+    b <- stats::rnorm(12)
+    d$y <- b[d$g] + 0.1 * stats::rnorm(12)[d$g] * (d$yr - 2005) + stats::rnorm(120)
     d
   })
   far <- suppressMessages(lmmfit(y ~ yr + (1 | g), data))
