@@ -21,6 +21,10 @@ cpp_blocked_leverage <- function(data, theta, factors, Xy) {
     .Call(`_kinlmm_cpp_blocked_leverage`, data, theta, factors, Xy)
 }
 
+cpp_blocked_refit <- function(data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads) {
+    .Call(`_kinlmm_cpp_blocked_refit`, data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads)
+}
+
 cpp_dense_moments <- function(data, psi, order) {
     .Call(`_kinlmm_cpp_dense_moments`, data, psi, order)
 }

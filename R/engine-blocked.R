@@ -67,16 +67,17 @@ engine_moments.engine_blocked <- function(engine, theta, order = 0L) {
 
 #' @exportS3Method
 engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) {
-  diagonal <- as.double(unlist(lapply(engine$sizes, function(k) {
-    at <- lower_pairs(k)
-    at$row == at$col
-  })))
-  # other starts cost little where an evaluation does
-  starts <- outer(diagonal, if (blocked_cost(engine) < 1e5) c(1, 0.1, 10) else 1)
+  starts <- blocked_starts(engine)
   if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
   fit <- check_core(cpp_blocked_optimise(engine$data, REML, control$tolerance,
                                          control$max_iterations, starts))
   unit_record(engine, fit)
+}
+
+# T = I, and where an evaluation costs little also larger and smaller.
+blocked_starts <- function(engine) {
+  diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
+  outer(diagonal, if (blocked_cost(engine) < 1e5) c(1, 0.1, 10) else 1)
 }
 
 # Roughly the arithmetic of one evaluation.

@@ -26,6 +26,16 @@ engine_rotated <- function(work, term, call) {
              levels = ids)
 }
 
+# The same engine for another response.
+respond_rotated <- function(engine, work, term) {
+  level <- as.integer(term$factor)
+  Xy <- cbind(work$Q, work$r)
+  sums <- rowsum(Xy * work$root, level) / engine$scale
+  engine$data$Xy <- to_basis(engine$basis, sums)
+  if (any(engine$data$within != 0)) engine$data$within <- crossprod(Xy) - crossprod(sums)
+  engine
+}
+
 # T = Q'S K S Q, S = diag(scale), tridiagonal: `d` and `beside` its diagonals, `memo` where
 # the spectrum is kept once it was needed. K must be positive semi-definite up to rounding;
 # where more than rounding is to be forgiven T is the diagonal matrix of the eigenvalues.

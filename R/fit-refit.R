@@ -1,23 +1,229 @@
-# The model of a fit on other responses.
+#' Fit again to other responses
+#'
+#' Fits the same model to other values of the response, without evaluating formula or data
+#' again. Many responses are fitted in one call of C++ that shares the design: for example
+#' the expression of thousands of genes, or simulated responses.
+#'
+#' With i.i.d. random effects only the cross-products with the response are formed anew for
+#' each response. With one relationship matrix its tridiagonal form is shared.
+#'
+#' `lmmfit(cbind(y1, y2) ~ ...)` with a matrix as response does the same; rows with a
+#' missing value in any response are then left out of all.
+#'
+#' @param object a model fitted by [lmmfit()], or by 'lme4'.
+#' @param newresp (`numeric(n)`, `matrix` or `data.frame` of n rows) the responses, for the
+#'   records of the fit in their order: a column each. Values missing from the original data
+#'   may be there, and are left out as they were.
+#' @param REML (`logical(1)`) as for [lmmfit()]; by default that of the fit.
+#' @param fits,x,object,formula what `refit()` of several responses returned.
+#' @param i (`integer(1)` or `character(1)`) which response.
+#' @param row.names,optional as for [as.data.frame()].
+#' @param ... not used.
+#' @return For one response a fit as [lmmfit()] returns it. For several an object of class
+#'   `lmmfits`: a list with, a row for each of B responses, `theta` (B x parameters), `sigma`,
+#'   `coefficients` and `std.error` (B x p), `criterion`, `gradient` (the largest),
+#'   `converged` and `singular`. `fits[[i]]` is the fit of one response in full, and
+#'   `as.data.frame()` a table with a row for each response and parameter: `response`,
+#'   `effect` (`"fixed"` or `"ran_pars"`), `group`, `term`, `estimate` (standard deviations
+#'   and correlations for `"ran_pars"`), `std.error` and `statistic`.
+#' @references Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects
+#'   models using lme4. Journal of Statistical Software 67(1). \doi{10.18637/jss.v067.i01}
+#' @examples
+#' fit <- lmmfit(distance ~ age + (1 | Subject), data = nlme::Orthodont)
+#' again <- refit(fit, nlme::Orthodont$distance^2)
+#' many <- refit(fit, simulate(fit, 20, seed = 1))
+#' many
+#' head(as.data.frame(many))
+#' @export
+refit <- function(object, newresp, ...) UseMethod("refit")
 
-# The same model for the response y, of as many records as the fit.
-refit_one <- function(fit, y) {
-  fit$y[] <- y
-  fit$frame[[1L]] <- as.double(y)
-  fit$engine <- choose_engine(fit[c("frame", "y", "weights", "offset")], fit$fixed,
-                              fit$random)
-  at_optimum(fit, engine_optimise(fit$engine, fit$REML, fit$control), fit$REML)
+#' @export
+refit.default <- function(object, newresp, ...) hand_over("refit", object, newresp, ...)
+
+#' @rdname refit
+#' @export
+refit.lmmfit <- function(object, newresp, REML = object$REML, ...) {
+  rlang::check_dots_empty()
+  object$REML <- check_flag(REML)
+  Y <- check_responses(object, newresp, rlang::current_env())
+  if (ncol(Y) == 1L) return(refit_one(object, drop(Y), rlang::current_env()))
+  new_lmmfits(object, Y)
 }
 
-# Of each column of Y (n x B): theta (B x c), sigma, coefficients (B x p), criterion, and
-# whether the fit is singular and converged.
+# n x B, named; na.action of the fit applied where all rows of the data are given.
+check_responses <- function(object, newresp, call) {
+  Y <- if (is.data.frame(newresp)) as.matrix(newresp) else newresp
+  if (!is.numeric(Y) || length(dim(Y)) > 2L) {
+    abort_argument("newresp", "a numeric vector, matrix or data frame", describe(newresp), call)
+  }
+  Y <- as.matrix(Y)
+  omitted <- attr(object$frame, "na.action")
+  n <- nobs(object)
+  if (nrow(Y) == n + length(omitted)) Y <- Y[setdiff(seq_len(nrow(Y)), omitted), , drop = FALSE]
+  if (nrow(Y) != n) {
+    abort_argument("newresp", paste0("of ", count(n), " rows, those of the fit"),
+                   paste0("of ", count(nrow(Y))), call)
+  }
+  bad <- which(!is.finite(Y), arr.ind = TRUE)
+  if (nrow(bad) > 0L) {
+    abort_response("newresp", "finite",
+                   paste("missing or infinite in row", some_of(unique(bad[, 1L]), quote = FALSE)),
+                   call)
+  }
+  storage.mode(Y) <- "double"
+  if (is.null(colnames(Y))) colnames(Y) <- paste0("response", seq_len(ncol(Y)))
+  dimnames(Y) <- list(rownames(object$frame), make.unique(colnames(Y)))
+  Y
+}
+
+# The fit with y in the place of its response.
+refit_one <- function(fit, y, call = rlang::caller_env()) {
+  check_spread(y, "newresp", call)
+  fit$y <- stats::setNames(as.double(y), rownames(fit$frame))
+  fit$frame[[1L]] <- unname(y)
+  start <- unname(fit$theta)
+  fit$engine <- new_response(fit, call)
+  at_optimum(fit, engine_optimise(fit$engine, fit$REML, fit$control, start), fit$REML)
+}
+
+# The engine of the fit for the response fit$y.
+new_response <- function(fit, call) {
+  frame <- fit[c("frame", "y", "weights", "offset")]
+  if (!fit$engine$name == "rotated") return(choose_engine(frame, fit$fixed, fit$random, call))
+  engine <- fit$engine
+  work <- engine_work(frame, fit$fixed, call)
+  engine$work <- work[names(engine$work)]
+  respond_rotated(engine, work, fit$random[[1L]])
+}
+
+# refit_one() for the columns of Y (n x B), without what only a full fit needs: a list with
+# a row or an element for each of them.
 refit_responses <- function(fit, Y) {
-  fits <- lapply(seq_len(ncol(Y)), function(b) {
-    refit_one(fit, Y[, b])[c("theta", "sigma", "coefficients", "opt")]
+  if (fit$engine$name %in% c("blocked", "scalar")) return(refit_blocked(fit, Y))
+  each <- lapply(seq_len(ncol(Y)), function(b) refit_one(fit, Y[, b]))
+  rows <- function(f, size) matrix(unlist(lapply(each, f)), ncol = size, byrow = TRUE)
+  p <- length(fit$coefficients)
+  list(theta = rows(function(one) one$theta, length(fit$theta)),
+       coefficients = rows(function(one) one$coefficients, p),
+       std.error = rows(function(one) sqrt(diag(one$vcov)), p),
+       sigma = vapply(each, `[[`, 0, "sigma"),
+       criterion = vapply(each, function(one) one$opt$criterion, 0),
+       gradient = vapply(each, function(one) max(abs(one$opt$gradient)), 0),
+       converged = vapply(each, function(one) one$opt$converged, NA),
+       singular = vapply(each, function(one) one$opt$singular, NA))
+}
+
+refit_blocked <- function(fit, Y) {
+  frame <- fit[c("frame", "y", "weights", "offset")]
+  work <- engine_work(frame, fit$fixed, rlang::current_env())
+  engine <- engine_blocked(work, fit$random, rlang::current_env())
+  groups <- vapply(fit$random, `[[`, character(1), "group")
+  factors <- blocked_factors(fit$random, groups, engine$units, work$root)
+  data <- if (is.null(engine$levels)) engine$data else engine$levels
+  starts <- cbind(unit_theta(engine, unname(fit$theta)), blocked_starts(engine))
+  # a column of T that is zero stays so: a start beside it
+  starts[starts[, 1L] == 0 & starts[, 2L] != 0, 1L] <- 0.1
+  if (blocked_cost(engine) >= 1e5) starts <- starts[, 1L, drop = FALSE]
+  at <- check_core(cpp_blocked_refit(data, factors, work$Q, (Y - fit$offset) * work$root,
+                                     fit$REML, fit$control$tolerance,
+                                     fit$control$max_iterations, starts, n_threads()))
+  back <- backsolve(work$R, diag(work$p))[order(work$pivot), , drop = FALSE]
+  variance <- at$unscaled %*% t(square_rows(back))
+  constant <- -work$logweights +
+    (if (fit$REML) 2 * sum(log(abs(diag(work$R)))) else 0)
+  list(theta = t(apply_rows(at$theta, function(theta) column_theta(engine, theta))),
+       coefficients = at$beta %*% t(back), std.error = at$sigma * sqrt(variance),
+       sigma = at$sigma, criterion = at$criterion + constant, gradient = at$gradient,
+       converged = at$converged, singular = at$singular)
+}
+
+# Row i holds the elements of b_i b_i' for the rows b_i of B: times vec(Q), b_i'Q b_i.
+square_rows <- function(B) {
+  p <- ncol(B)
+  B[, rep(seq_len(p), p), drop = FALSE] * B[, rep(seq_len(p), each = p), drop = FALSE]
+}
+
+# f of each row, as columns.
+apply_rows <- function(x, f) {
+  matrix(vapply(seq_len(nrow(x)), function(i) f(x[i, ]), numeric(ncol(x))), ncol(x))
+}
+
+new_lmmfits <- function(fit, Y) {
+  at <- refit_responses(fit, Y)
+  for (name in c("sigma", "criterion", "gradient", "converged", "singular")) {
+    names(at[[name]]) <- colnames(Y)
+  }
+  dimnames(at$theta) <- list(colnames(Y), names(fit$theta))
+  dimnames(at$coefficients) <- dimnames(at$std.error) <- list(colnames(Y),
+                                                              names(fit$coefficients))
+  structure(c(at, list(fit = fit, responses = Y)), class = "lmmfits")
+}
+
+#' @rdname refit
+#' @export
+`[[.lmmfits` <- function(x, i) {
+  if (is.character(i) && length(i) == 1L && i %in% names(unclass(x))) {
+    return(unclass(x)[[i]])
+  }
+  Y <- unclass(x)$responses
+  known <- if (is.character(i)) i %in% colnames(Y) else i %in% seq_len(ncol(Y))
+  if (length(i) != 1L || !known) {
+    abort_argument("i", paste0("one of the ", count(ncol(Y)), " responses"), describe(i),
+                   rlang::current_env())
+  }
+  refit_one(unclass(x)$fit, Y[, i])
+}
+
+#' @export
+`$.lmmfits` <- function(x, name) unclass(x)[[name]]
+
+#' @export
+length.lmmfits <- function(x) ncol(unclass(x)$responses)
+
+#' @export
+names.lmmfits <- function(x) colnames(unclass(x)$responses)
+
+#' @rdname refit
+#' @export
+fixef.lmmfits <- function(object, ...) object$coefficients
+
+#' @rdname refit
+#' @export
+as.data.frame.lmmfits <- function(x, row.names = NULL, optional = FALSE, ...) {
+  fit <- x$fit
+  responses <- names(x)
+  fixed <- data.frame(
+    response = rep(responses, ncol(x$coefficients)), effect = "fixed", group = NA_character_,
+    term = rep(colnames(x$coefficients), each = length(responses)),
+    estimate = as.vector(x$coefficients), std.error = as.vector(x$std.error)
+  )
+  fixed$statistic <- fixed$estimate / fixed$std.error
+  one <- fit
+  parts <- lapply(seq_along(responses), function(b) {
+    one$theta <- x$theta[b, ]
+    one$sigma <- x$sigma[[b]]
+    table <- as.data.frame(VarCorr(one))
+    term <- replace(paste0("cor__", table$var1, ".", table$var2), is.na(table$var2),
+                    paste0("sd__", table$var1)[is.na(table$var2)])
+    data.frame(response = responses[[b]], effect = "ran_pars", group = table$grp,
+               term = replace(term, table$grp == "Residual", "sd__Observation"),
+               estimate = table$sdcor, std.error = NA_real_, statistic = NA_real_)
   })
-  rows <- function(name) do.call(rbind, lapply(fits, `[[`, name))
-  record <- function(name, type) vapply(fits, function(fit) fit$opt[[name]], type)
-  list(theta = unname(rows("theta")), sigma = vapply(fits, `[[`, 0, "sigma"),
-       coefficients = rows("coefficients"), criterion = record("criterion", 0),
-       singular = record("singular", NA), converged = record("converged", NA))
+  out <- rbind(fixed, do.call(rbind, parts))
+  out <- out[order(match(out$response, responses)), ]
+  rownames(out) <- row.names
+  out
+}
+
+#' @rdname refit
+#' @export
+print.lmmfits <- function(x, ...) {
+  fit <- x$fit
+  cat(n_of(length(x), "response"), ", fitted by ", if (fit$REML) "REML" else "maximum likelihood",
+      "\nFormula: ", deparse1(fit$formula), "\n", sep = "")
+  cat("Converged: ", count(sum(x$converged)), "; with a variance of zero or a singular ",
+      "covariance: ", count(sum(x$singular)), "\n\nQuartiles over the responses:\n", sep = "")
+  table <- cbind(x$coefficients, sigma = x$sigma)
+  print(t(apply(table, 2L, stats::quantile)), digits = 4L)
+  invisible(x)
 }

@@ -80,6 +80,25 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_blocked_refit
+Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q, Rcpp::NumericMatrix Y, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts, int threads);
+RcppExport SEXP _kinlmm_cpp_blocked_refit(SEXP dataSEXP, SEXP factorsSEXP, SEXP QSEXP, SEXP YSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Q(QSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Y(YSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_refit(data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_dense_moments
 Rcpp::List cpp_dense_moments(Rcpp::List data, Rcpp::NumericVector psi, int order);
 RcppExport SEXP _kinlmm_cpp_dense_moments(SEXP dataSEXP, SEXP psiSEXP, SEXP orderSEXP) {
@@ -304,6 +323,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
     {"_kinlmm_cpp_blocked_effects", (DL_FUNC) &_kinlmm_cpp_blocked_effects, 3},
     {"_kinlmm_cpp_blocked_leverage", (DL_FUNC) &_kinlmm_cpp_blocked_leverage, 4},
+    {"_kinlmm_cpp_blocked_refit", (DL_FUNC) &_kinlmm_cpp_blocked_refit, 9},
     {"_kinlmm_cpp_dense_moments", (DL_FUNC) &_kinlmm_cpp_dense_moments, 3},
     {"_kinlmm_cpp_dense_optimise", (DL_FUNC) &_kinlmm_cpp_dense_optimise, 7},
     {"_kinlmm_cpp_rotated_evaluate", (DL_FUNC) &_kinlmm_cpp_rotated_evaluate, 4},

@@ -1,5 +1,6 @@
 #include "core/blocked.h"
 #include "core/optimise.h"
+#include "core/refit.h"
 #include "glue.h"
 
 using namespace kinlmm;
@@ -160,5 +161,41 @@ Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta,
     const BlockedData blocked = as_blocked(data);
     return Rcpp::List::create(glue::wrap_vector(
         Blocked(blocked).leverage(map(theta), as_rows(factors), map(Xy))));
+  });
+}
+
+// The responses in the columns of Y, see core/refit.h; a row for each of them.
+// [[Rcpp::export]]
+Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q,
+                             Rcpp::NumericMatrix Y, bool reml, double tolerance,
+                             int max_iterations, Rcpp::NumericMatrix starts, int threads) {
+  return glue::guarded([&] {
+    OptimiseSettings settings;
+    settings.reml = reml;
+    settings.tolerance = tolerance;
+    settings.max_iterations = max_iterations;
+    const std::vector<Refit> fits =
+        refit_responses(as_blocked(data), as_rows(factors), map(Q), map(Y), settings,
+                        glue::columns_of(starts), threads);
+    const int count = static_cast<int>(fits.size()), p = Q.ncol();
+    Rcpp::NumericMatrix theta(count, starts.nrow()), beta(count, p), unscaled(count, p * p);
+    Rcpp::NumericVector criterion(count), sigma(count), gradient(count);
+    Rcpp::LogicalVector converged(count), singular(count);
+    for (int b = 0; b < count; ++b) {
+      const Refit& fit = fits[static_cast<std::size_t>(b)];
+      for (int c = 0; c < theta.ncol(); ++c) theta(b, c) = fit.theta(c);
+      for (int c = 0; c < p; ++c) beta(b, c) = fit.beta(c);
+      for (int c = 0; c < p * p; ++c) unscaled(b, c) = fit.unscaled.data()[c];
+      criterion[b] = fit.criterion;
+      sigma[b] = fit.sigma;
+      gradient[b] = fit.gradient;
+      converged[b] = fit.converged;
+      singular[b] = fit.singular;
+    }
+    return Rcpp::List::create(
+        Rcpp::_["theta"] = theta, Rcpp::_["beta"] = beta, Rcpp::_["unscaled"] = unscaled,
+        Rcpp::_["criterion"] = criterion, Rcpp::_["sigma"] = sigma,
+        Rcpp::_["gradient"] = gradient, Rcpp::_["converged"] = converged,
+        Rcpp::_["singular"] = singular);
   });
 }
