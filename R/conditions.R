@@ -778,6 +778,14 @@ abort_parameter <- function(parm, known, call) {
   ), "argument", arg = "parm", call = call)
 }
 
+# size: of the statistic of the fit itself.
+abort_statistic <- function(size, found, call = rlang::caller_env()) {
+  abort_kinlmm(c(
+    "{.arg FUN} must return as many numbers for every fit.",
+    "x" = "It returned {size} for the fit itself, and for another {found}."
+  ), "argument", arg = "FUN", call = call)
+}
+
 abort_comparison <- function(what, call) {
   abort_kinlmm(c("Models can be compared only on the same data.", "x" = "{what}"),
                "comparison", call = call)

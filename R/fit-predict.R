@@ -195,41 +195,54 @@ simulate.lmmfit <- function(object, nsim = 1, seed = NULL, use.u = FALSE,
   rlang::check_dots_empty()
   nsim <- check_count(nsim)
   kept <- wanted_columns(object, re.form, rlang::current_env())
+  draws <- with_seed(seed, simulate_matrix(object, nsim, kept))
+  out <- as.data.frame(draws$value, row.names = rownames(object$frame))
+  structure(stats::setNames(out, paste0("sim_", seq_len(nsim))), seed = draws$seed)
+}
+
+# The value of `code` from a seed, after which the generator is where it was; and what
+# started it.
+with_seed <- function(seed, code) {
   if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) stats::runif(1)
   before <- get(".Random.seed", envir = globalenv())
-  if (!is.null(seed)) {
-    previous <- before
-    set.seed(seed)
-    before <- structure(seed, kind = as.list(RNGkind()))
-    on.exit(assign(".Random.seed", previous, envir = globalenv()))
-  }
-  mean <- predict(object, re.form = re.form)
-  mean <- mean[rownames(object$frame)]
-  roots <- lapply(object$random, term_root)
-  draw <- function(i) {
-    mean + draw_random(object, kept, roots) +
-      stats::rnorm(length(mean), sd = object$sigma / sqrt(object$weights))
-  }
-  out <- as.data.frame(lapply(stats::setNames(seq_len(nsim), paste0("sim_", seq_len(nsim))),
-                              draw), row.names = rownames(object$frame))
-  structure(out, seed = before)
+  if (is.null(seed)) return(list(value = code, seed = before))
+  on.exit(assign(".Random.seed", before, envir = globalenv()))
+  set.seed(seed)
+  list(value = code, seed = structure(seed, kind = as.list(RNGkind())))
 }
 
-# Z u with new u for the columns that are not kept; see term_root().
-draw_random <- function(object, kept, roots) {
+# n x nsim responses. All normal deviates of one stand together, so that it does not
+# matter how many are drawn at once.
+simulate_matrix <- function(object, nsim, kept) {
+  counts <- vapply(object$random, function(term) {
+    length(term$columns) * nlevels(term$factor)
+  }, numeric(1))
+  n <- length(object$y)
+  z <- matrix(stats::rnorm((sum(counts) + n) * nsim), ncol = nsim)
+  last <- cumsum(counts)
+  out <- z[sum(counts) + seq_len(n), , drop = FALSE] * (object$sigma / sqrt(object$weights))
   factors <- term_factors(object$random, object$theta * object$sigma)
-  Reduce(`+`, lapply(names(object$random), function(label) {
-    term <- object$random[[label]]
-    k <- length(term$columns)
-    draws <- matrix(stats::rnorm(k * nlevels(term$factor)), k)
-    if (!is.null(roots[[label]])) draws <- draws %*% roots[[label]]
-    u <- t(factors[[label]] %*% draws)
-    u[, kept[[label]]] <- 0
-    rowSums(term_design(term) * u[as.integer(term$factor), , drop = FALSE])
-  }))
+  for (label in names(object$random)) {
+    rows <- seq(to = last[[label]], length.out = counts[[label]])
+    new <- setdiff(seq_along(object$random[[label]]$columns), kept[[label]])
+    if (length(new) == 0L) next
+    out <- out + draw_term(object, label, factors[[label]], new, z[rows, , drop = FALSE])
+  }
+  out + linear_predictor(object, kept)
 }
 
-# R with R'R the kernel of a term among its levels.
-term_root <- function(term) {
-  if (!is.null(term$kernel)) kernel_root(term$kernel[levels(term$factor), levels(term$factor)])
+# Z u (n x nsim) of the columns `new` of one term, from standard normal z.
+draw_term <- function(object, label, factor, new, z) {
+  term <- object$random[[label]]
+  k <- length(term$columns)
+  Z <- term_design(term)
+  u <- array(factor %*% matrix(z, k), c(k, nlevels(term$factor), ncol(z)))
+  ids <- levels(term$factor)
+  root <- if (!is.null(term$kernel)) kernel_root(term$kernel[ids, ids])
+  parts <- lapply(new, function(a) {
+    values <- matrix(u[a, , ], ncol = ncol(z))
+    if (!is.null(root)) values <- crossprod(root, values)
+    Z[, a] * values[as.integer(term$factor), , drop = FALSE]
+  })
+  Reduce(`+`, parts)
 }

@@ -8,12 +8,17 @@
 #' standard deviation, -1 and 1 for a correlation) where the test never rejects. `"Wald"`:
 #' estimate plus and minus a quantile times the standard error, for fixed effects only; the
 #' quantile is that of the normal distribution or, with `ddf`, of a t distribution.
+#' `"boot"`: of [bootstrap()], estimates from responses simulated from the fit.
 #'
 #' @param object a model fitted by [lmmfit()].
 #' @param parm (`character` or `integer`) which parameters; `"beta_"` the fixed effects,
 #'   `"theta_"` the variance parameters. All by default.
 #' @param level (`numeric(1)`) confidence level.
-#' @param method `"profile"` or `"Wald"`.
+#' @param method `"profile"`, `"Wald"` or `"boot"`.
+#' @param nsim,seed how many bootstrap responses, and the seed of their simulation.
+#' @param boot.type `"perc"`: quantiles of the estimates from the simulated responses;
+#'   `"basic"`: these reflected at the estimate; `"norm"`: estimate minus bias plus and
+#'   minus a normal quantile times their standard deviation.
 #' @param signames (`logical(1)`) lme4's short names `.sig01`, ..., `.sigma`, or speaking
 #'   ones such as `sd_(Intercept)|Subject`.
 #' @param ddf for `"Wald"`: `"none"`, normal quantiles; or the degrees of freedom of t tests,
@@ -29,33 +34,30 @@
 #' confint(fit)
 #' confint(fit, method = "Wald")
 #' @export
-confint.lmmfit <- function(object, parm, level = 0.95, method = c("profile", "Wald"),
+confint.lmmfit <- function(object, parm, level = 0.95,
+                           method = c("profile", "Wald", "boot"), nsim = 500,
+                           boot.type = c("perc", "basic", "norm"), seed = NULL,
                            signames = TRUE,
                            ddf = c("none", "Satterthwaite", "Kenward-Roger"), ...) {
   rlang::check_dots_empty()
   ddf <- check_ddf(ddf, rlang::current_env(), c("none", "Satterthwaite", "Kenward-Roger"))
-  method <- check_choice(method, c("profile", "Wald"))
+  method <- check_choice(method, c("profile", "Wald", "boot"))
+  boot.type <- check_choice(boot.type, c("perc", "basic", "norm"))
   level <- check_number(level, 0.001, 0.9999)
   labels <- parameter_names(object, check_flag(signames))
   all <- c(labels$variance, labels$fixed)
   wanted <- if (missing(parm)) all else match_parameters(parm, labels,
                                                          rlang::current_env())
-  tail <- (1 - level) / 2
-  columns <- paste(format(100 * c(tail, 1 - tail), trim = TRUE, digits = 3,
-                          scientific = FALSE), "%")
-  out <- matrix(NA_real_, length(all), 2L, dimnames = list(all, columns))
+  if (method == "boot") {
+    draws <- bootstrap(object, nsim = nsim, seed = seed, signames = signames)
+    return(confint(draws, wanted, level, type = boot.type))
+  }
+  out <- matrix(NA_real_, length(all), 2L, dimnames = list(all, interval_names(level)))
   if (method == "Wald") {
-    out[labels$fixed, ] <- wald_limits(object, tail, ddf, rlang::current_env())
+    out[labels$fixed, ] <- wald_limits(object, (1 - level) / 2, ddf, rlang::current_env())
   } else {
-    fit <- refit_ml(object)
-    fit$vcov <- object$vcov
-    for (name in wanted) {
-      out[name, ] <- if (name %in% labels$variance) {
-        profile_variance(fit, match(name, labels$variance), level)
-      } else {
-        profile_fixed(fit, match(name, labels$fixed), level)
-      }
-    }
+    base <- profile_base(ml_fit(object))
+    for (name in wanted) out[name, ] <- profile_interval(base, match(name, all), level)
   }
   out[wanted, , drop = FALSE]
 }
@@ -67,13 +69,31 @@ wald_limits <- function(object, tail, ddf, call) {
   tests[, "Estimate"] + cbind(-half, half)
 }
 
-parameter_names <- function(object, signames) {
+profile_interval <- function(base, index, level) {
+  pin <- parameter_pin(base, index)
+  zeta <- sqrt(stats::qchisq(level, 1))
+  centre <- pin_centre(pin)
+  if (isTRUE(pin$silent)) {
+    return(centre$x + c(-1, 1) * zeta * sqrt(base$fit$asked[pin$at, pin$at]))
+  }
+  c(profile_end(pin, centre, -1, zeta), profile_end(pin, centre, 1, zeta))
+}
+
+# "2.5 %" and "97.5 %".
+interval_names <- function(level) {
+  tail <- (1 - level) / 2
+  paste(format(100 * c(tail, 1 - tail), trim = TRUE, digits = 3, scientific = FALSE), "%")
+}
+
+# Names of the variance parameters and of the fixed effects.
+parameter_names <- function(object, signames, prof.scale = "sdcor") {
+  prefix <- if (prof.scale == "sdcor") c("sd_", "cor_") else c("var_", "cov_")
   varcor <- lapply(names(object$random), function(label) {
     columns <- object$random[[label]]$columns
     at <- lower_pairs(length(columns))
-    names <- paste0("cor_", columns[at$row], ".", columns[at$col], "|", label)
+    names <- paste0(prefix[[2L]], columns[at$row], ".", columns[at$col], "|", label)
     sd <- at$row == at$col
-    replace(names, sd, paste0("sd_", columns[at$row[sd]], "|", label))
+    replace(names, sd, paste0(prefix[[1L]], columns[at$row[sd]], "|", label))
   })
   speaking <- unlist(varcor)
   short <- sprintf(".sig%02d", seq_along(speaking))

@@ -52,3 +52,35 @@ test_that("at an interval's ends the refitted likelihood is the quantile away", 
     expect_equal(deviance(fixed) - deviance(fit), stats::qchisq(0.95, 1), tolerance = 1e-5)
   }
 })
+
+test_that("crossed and nested factors have lme4's intervals", {
+  skip_if_not_installed("lme4")
+  models <- list(list(diameter ~ 1 + (1 | plate) + (1 | sample), lme4::Penicillin),
+                 list(strength ~ 1 + (1 | batch / cask), lme4::Pastes))
+  for (model in models) {
+    theirs <- suppressWarnings(confint(lme4::lmer(model[[1]], model[[2]]), quiet = TRUE))
+    expect_equal(confint(lmmfit(model[[1]], model[[2]])), theirs, tolerance = 1e-4)
+  }
+})
+
+test_that("bootstrap intervals are those of bootstrap()", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  draws <- bootstrap(fit, nsim = 30, seed = 4)
+  for (type in c("perc", "basic", "norm")) {
+    expect_identical(confint(fit, "age", 0.9, method = "boot", nsim = 30, seed = 4,
+                             boot.type = type), confint(draws, "age", 0.9, type))
+  }
+})
+
+test_that("free of its origin, a kernel has the Wald interval for the intercept", {
+  K <- withr::with_seed(2, toy_kinship(40))
+  pheno <- withr::with_seed(3, toy_pheno(K, 2L))
+  fit <- lmmfit(y ~ x + (1 | id), pheno, kinship = list(id = K))
+  ci <- confint(fit)
+  # round the estimate by ML
+  wald <- confint(fit, "(Intercept)", method = "Wald")
+  expect_equal(diff(ci["(Intercept)", ]), diff(wald[1, ]))
+  expect_equal(ci["(Intercept)", ], wald[1, ], tolerance = 1e-3)
+  moved <- lmmfit(y ~ x + (1 | id), pheno, kinship = list(id = K + 3))
+  expect_equal(ci[-3, ], confint(moved)[-3, ], tolerance = 1e-6)
+})
