@@ -67,7 +67,10 @@ tidy.lmmfit <- function(x, effects = c("ran_pars", "fixed"), scales = c("sdcor",
                    call)
   }
   wanted <- intersect(names(make), effects)
-  tables <- lapply(wanted, function(effect) data.frame(effect = effect, make[[effect]]()))
+  tables <- lapply(wanted, function(effect) {
+    table <- make[[effect]]()
+    data.frame(effect = rep(effect, nrow(table)), table)
+  })
   as_table(bind_tables(tables))
 }
 

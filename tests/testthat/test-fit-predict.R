@@ -131,7 +131,7 @@ test_that("na.action sees the variables of all parts at once", {
 })
 
 test_that("re.form with what the fit does not have is an error", {
-  d <- mixed_example()
+  d <- transform(mixed_example(), f = rep(c("a", "b", "c", "b", "a"), 24))
   fit <- suppressMessages(lmmfit(y ~ x + (f | g), d))
   for (form in list(~ (z | g), ~1, ~x, ~g, ~ x + (1 | g), ~ (1 | h), ~ (0 + f | g),
                     y ~ (1 | g))) {

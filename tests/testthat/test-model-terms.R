@@ -110,7 +110,7 @@ test_that("whole numbers are levels without an exponent", {
 })
 
 test_that("contrasts are for the fixed effects", {
-  d <- mixed_example()
+  d <- transform(mixed_example(), h = rep(c("u", "u", "v", "v", "v"), 24))
   expect_no_warning(suppressMessages(
     fit <- lmmfit(y ~ h + (h | g), d, contrasts = list(h = "contr.sum"))
   ))
