@@ -119,7 +119,8 @@ walk <- function(pin, centre, direction, cutoff, delta) {
     }
     points <- c(points, list(point))
     if (abs(point$zeta) >= cutoff || x == bound) break
-    slope <- if (is.finite(point$slope)) max(point$slope, 0) else 0
+    # minus zero would turn round
+    slope <- if (is.finite(point$slope) && point$slope > 0) point$slope else 0
     step <- min(delta / slope, 2 * step, longest)
   }
   points[-1L]

@@ -192,9 +192,11 @@ fixef.lmmfits <- function(object, ...) object$coefficients
 as.data.frame.lmmfits <- function(x, row.names = NULL, optional = FALSE, ...) {
   fit <- x$fit
   responses <- names(x)
+  count <- length(x$coefficients)
   fixed <- data.frame(
-    response = rep(responses, ncol(x$coefficients)), effect = "fixed", group = NA_character_,
-    term = rep(colnames(x$coefficients), each = length(responses)),
+    response = rep(responses, ncol(x$coefficients)), effect = rep("fixed", count),
+    group = rep(NA_character_, count),
+    term = rep(as.character(colnames(x$coefficients)), each = length(responses)),
     estimate = as.vector(x$coefficients), std.error = as.vector(x$std.error)
   )
   fixed$statistic <- fixed$estimate / fixed$std.error

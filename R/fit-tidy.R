@@ -138,7 +138,7 @@ bind_tables <- function(tables) {
              "p.value", "conf.low", "conf.high")
   columns <- intersect(order, unlist(lapply(tables, names)))
   filled <- lapply(tables, function(table) {
-    table[setdiff(columns, names(table))] <- NA
+    for (name in setdiff(columns, names(table))) table[[name]] <- rep(NA, nrow(table))
     table[columns]
   })
   out <- do.call(rbind, filled)

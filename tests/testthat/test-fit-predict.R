@@ -172,3 +172,14 @@ test_that("arguments that would be ignored are errors", {
   expect_error(simulate(fit, newdata = nlme::Orthodont),
                class = "rlib_error_dots_nonempty")
 })
+
+test_that("ids of the kernel are known to i.i.d. effects beside it", {
+  K <- withr::with_seed(4, toy_kinship(20))
+  d <- withr::with_seed(5, toy_pheno(K, rep(c(4L, 0L), c(15, 5))))
+  fit <- suppressMessages(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), d))
+  new <- data.frame(x = 0, id = c("i3", "i18"))
+  modes <- fit$modes
+  expect_equal(unname(predict(fit, new)),
+               unname(fixef(fit)[[1]] + modes$id[new$id, ] + c(modes$id.1["i3", ], 0)))
+  expect_kinlmm_error(predict(fit, data.frame(x = 0, id = "nobody")), "new_levels", "nobody")
+})
