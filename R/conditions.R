@@ -427,7 +427,11 @@ abort_structure <- function(term, call) {
   abort_kinlmm(c(
     "Random terms must be sums of {.code (x | g)}, {.code (x || g)} and
      {.code kin(1 | id, K)}.",
-    "x" = "{.code {deparse1(term)}} has a bar inside {.code {deparse1(term[[1L]])}}."
+    "x" = if (is_bar(term)) {
+      "{.code {deparse1(term)}} is not a bar term in parentheses of its own."
+    } else {
+      "{.code {deparse1(term)}} has a bar inside {.code {deparse1(term[[1L]])}}."
+    }
   ), "formula", call = call)
 }
 
@@ -452,6 +456,13 @@ abort_no_columns <- function(term, call) {
   abort_kinlmm(c(
     "A random term must have an intercept or a slope.",
     "x" = "{.code {term}} has neither."
+  ), "formula", call = call)
+}
+
+abort_random_offset <- function(term, call) {
+  abort_kinlmm(c(
+    "An offset must stand outside the random terms.",
+    "x" = "{.code {term}} has one."
   ), "formula", call = call)
 }
 
@@ -860,10 +871,13 @@ inform_refit <- function(n) {
   inform_kinlmm("Fitting {n} model{?s} again by ML instead of REML.", "refit", n = n)
 }
 
+# terms: as they would be written.
 abort_no_heritability <- function(terms, call) {
   abort_kinlmm(c(
-    "Heritability needs a model with one random intercept.",
-    "x" = "This one has {some_of(terms)}."
+    "{.fn heritability} is for models with one random term, an intercept:
+     {.code (1 | id)} or {.code kin(1 | id, K)}.",
+    "x" = "This one has {some_of(terms, quote = FALSE)}.",
+    "i" = "{.fn VarCorr} has the variances, of which any share can be computed."
   ), "heritability", terms = terms, call = call)
 }
 

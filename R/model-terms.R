@@ -145,6 +145,7 @@ random_term <- function(bar, group, frame, call) {
   side <- eval(call("~", bar$lhs))
   environment(side) <- environment(attr(frame, "terms"))
   terms <- frame_terms(side, frame)
+  if (!is.null(attr(terms, "offset"))) abort_random_offset(describe_bar(bar), call)
   intercept <- attr(terms, "intercept") == 1L
   design <- if (intercept && length(attr(terms, "term.labels")) == 0L) {
     list(columns = "(Intercept)", assign = 0L)

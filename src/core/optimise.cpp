@@ -53,8 +53,10 @@ Canonical canonical_theta(const Covariance& covariance, const Vector& theta,
     Matrix factor = Matrix::Zero(k, k);
     bool full = true;
     for (Index c = 0; c < k; ++c) {
-      const double pivot = psi(c, c) - factor.row(c).head(c).squaredNorm();
-      if (pivot <= negligible * negligible) {
+      // that of T itself has no rounding, as long as nothing was left out
+      const double pivot =
+          full ? T(c, c) * T(c, c) : psi(c, c) - factor.row(c).head(c).squaredNorm();
+      if (pivot <= negligible * negligible + (full ? 0 : 1e-15 * psi(c, c))) {
         full = false;
         continue;
       }
@@ -137,23 +139,40 @@ NewtonResult search_once(const Problem& problem, const Vector& start) {
   return best;
 }
 
+bool as_good(const Evaluation& at, const Evaluation& than, double tolerance) {
+  const double steepest = than.gradient.cwiseAbs().maxCoeff();
+  return at.value <= than.value + 1e-11 * (1 + std::abs(than.value)) &&
+         at.gradient.cwiseAbs().maxCoeff() <= std::max(tolerance, steepest);
+}
+
 Optimum search_from(const Problem& problem, const Vector& start) {
   const Covariance& covariance = problem.covariance;
   Optimum fit;
   Vector theta = start;
   for (int round = 0; round < 20; ++round) {
     const NewtonResult newton = search_once(problem, theta);
-    const Canonical found = canonical_theta(covariance, newton.x, 1e-12);
+    Canonical found = canonical_theta(covariance, newton.x, 1e-6);
     fit.iterations += newton.iterations;
     fit.evaluations += newton.evaluations;
     fit.converged = newton.converged;
-    fit.theta = found.theta;
-    fit.singular = found.singular;
     fit.at = newton.at;
     if (found.moved) {
-      fit.at = problem.at(fit.theta);
+      fit.at = problem.at(found.theta);
       ++fit.evaluations;
-    } else {
+      // what is nearly zero is zero where the criterion can't tell
+      if (!as_good(fit.at, newton.at, problem.settings.tolerance)) {
+        found = canonical_theta(covariance, newton.x, 1e-12);
+        if (found.moved) {
+          fit.at = problem.at(found.theta);
+          ++fit.evaluations;
+        } else {
+          fit.at = newton.at;
+        }
+      }
+    }
+    fit.theta = found.theta;
+    fit.singular = found.singular;
+    if (!found.moved) {
       const Vector sign = fit.theta.cwiseProduct(newton.x).unaryExpr(
           [](double product) { return product < 0 ? -1.0 : 1.0; });
       fit.at.gradient = fit.at.gradient.cwiseProduct(sign);

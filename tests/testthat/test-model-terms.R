@@ -255,3 +255,8 @@ test_that("as many levels as records are refused with a hint that holds", {
   expect_kinlmm_error(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), d), "group",
                       "needs levels with several records")
 })
+
+test_that("an offset in a random term is refused", {
+  expect_kinlmm_error(lmmfit(y ~ x + (offset(o) | g), mixed_example()), "formula",
+                      "`(offset(o) | g)` has one")
+})
