@@ -19,17 +19,20 @@
 #' a variable, a function of variables such as `factor(id)`, or an interaction `a:b`; whole
 #' numbers become levels without an exponent ("100000").
 #'
-#' This version fits one grouping factor: either with i.i.d. effects (intercept, or
-#' intercept and slopes), or with one kernel and an intercept, with one or several
-#' records per individual.
+#' Any number of terms may stand together: grouping factors that are crossed or nested
+#' (`(1 | a / b)`), several terms of one factor, kernels beside i.i.d. effects, several
+#' kernels, and slopes with a kernel (`kin(1 + age | id, K)`). Terms whose variances the
+#' data can't tell from one another, beside the fixed effects, or from that of the
+#' residuals are an error that names them.
 #'
 #' @section Method:
 #' The criterion is -2 times the full log-likelihood, with the fixed effects and the
 #' residual variance profiled out; its gradient and Hessian are exact. I.i.d. effects are
-#' computed from cross-products within levels, a kernel in its eigenbasis; no evaluation
-#' depends on the number of records. With one variance ratio every local minimum over the
-#' whole range is found; with several a trust-region Newton search runs from several
-#' starts. A variance is zero only when the derivative at zero says so.
+#' computed from cross-products within levels, one kernel in its eigenbasis, and a kernel
+#' beside other terms with dense matrices of the order of what the effects span; no
+#' evaluation depends on the number of records. With one variance ratio every local minimum
+#' over the whole range is found; with several a trust-region Newton search runs from
+#' several starts. A variance is zero only when the derivative at zero says so.
 #'
 #' @param formula (`formula`) response ~ fixed effects + random terms.
 #' @param data (`data.frame`, `list` or `environment`) where the variables are. By default
