@@ -224,6 +224,8 @@ test_that("a variance is tested on its boundary, where the terms say so", {
   both <- suppressMessages(lmmfit(y ~ x + f + (z | g), d))
   expect_match(attr(suppressMessages(anova(one, both)), "heading")[[5]], "chi-square on Df")
   # (1 | g) is a part of (0 + h | g), which has one effect more
+  d <- transform(d, h = rep(c("u", "u", "v", "v", "v"), 24),
+                 f = rep(c("a", "b", "c", "b", "a"), 24))
   cells <- suppressMessages(lmmfit(y ~ x + (0 + h | g), d))
   expect_match(attr(anova(one, cells, refit = FALSE), "heading")[[5]], "half chi-square on 1")
   # three columns more at once: several variances
