@@ -25,8 +25,8 @@ cpp_blocked_refit <- function(data, factors, Q, Y, reml, tolerance, max_iteratio
     .Call(`_kinlmm_cpp_blocked_refit`, data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads)
 }
 
-cpp_dense_moments <- function(data, psi, order) {
-    .Call(`_kinlmm_cpp_dense_moments`, data, psi, order)
+cpp_dense_moments <- function(data, sizes, theta, order) {
+    .Call(`_kinlmm_cpp_dense_moments`, data, sizes, theta, order)
 }
 
 cpp_dense_optimise <- function(data, sizes, reml, tolerance, max_iterations, exact, starts) {
@@ -67,10 +67,6 @@ cpp_gwas_scan <- function(null, source, per_marker, maf, missing, threads, nodes
 
 cpp_grm <- function(source, standardized, maf, missing, block, threads, progress) {
     .Call(`_kinlmm_cpp_grm`, source, standardized, maf, missing, block, threads, progress)
-}
-
-cpp_symmetric_eigen <- function(K) {
-    .Call(`_kinlmm_cpp_symmetric_eigen`, K)
 }
 
 cpp_tridiagonalise <- function(K) {

@@ -398,6 +398,14 @@ abort_kinship_psd <- function(min, max, n_negative, group, call) {
   call = call)
 }
 
+abort_precision <- function(group, arg, call) {
+  abort_kinlmm(c(
+    "The precision matrix of `{group}` must be positive definite.",
+    "x" = "That in {.arg {arg}} is singular or has a negative eigenvalue.",
+    "i" = "Is it the relationship matrix itself? Then give it without {.fun precision}."
+  ), "precision", "numeric", group = group, call = call)
+}
+
 # Model ----
 
 abort_no_random <- function(formula, call) {
@@ -618,14 +626,6 @@ abort_random_columns <- function(group, columns, what, call) {
     "The random effects of {.code {group}} must be linearly independent.",
     "x" = "{some_of(columns)} {what}."
   ), "random_columns", group = group, columns = columns, call = call)
-}
-
-abort_unsupported <- function(what, groups, call) {
-  abort_kinlmm(c(
-    "This version of kinlmm does not fit {what}.",
-    "x" = "The random terms are on {some_of(groups)}.",
-    "i" = "It fits one grouping factor with i.i.d. effects, or one {.code kin(1 | id, K)}."
-  ), "unsupported", groups = groups, call = call)
 }
 
 # Fit ----

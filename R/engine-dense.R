@@ -1,31 +1,29 @@
 # Random terms of any structure, at least one of them with a kernel: C++ on dense matrices
 # of the order of what the random effects span (core/dense.h).
 #
-# Term t has the columns Z_t, here in units of their own: with Z_t = B_t A_t, A_t lower
-# triangular, the effects of B_t have the factor A_t T_t. The columns of B_t are orthogonal,
-# so that a covariate far from zero does no harm, and a component of 1 is a variance like
-# that of the residuals. A loading L_t is B_t in the basis of the engine, m x q for each
-# column: either `R`, a list of such matrices, or, where every row has but one level,
-# `level` (m) and `z` (m x k).
+# The columns of each term have units (see engine-units.R) in which a component of 1 is a
+# variance like that of the residuals. A loading is a term in these units and in the basis
+# of the engine, m x q for each column: either `R`, a list of such matrices, or, where every
+# row has but one level, `level` (m) and `z` (m x k).
 
 engine_dense <- function(work, terms, call) {
   check_independent(terms, call)
   kernels <- lapply(terms, level_kernel, call = call)
   space <- random_space(work, terms)
-  loadings <- space$loadings
-  V <- Map(term_covariances, loadings, kernels)
+  V <- Map(term_covariances, space$loadings, kernels)
   inner <- space$Xy[, seq_len(work$p), drop = FALSE]
   units <- Map(function(V, term) {
     column_units(V, inner, work$n - work$p, term$group, call)
   }, V, terms)
   V <- unlist(Map(rescale_covariances, V, units), recursive = FALSE)
-  loadings <- Map(rescale_loading, loadings, units)
   data <- list(V = V, Xy = space$Xy, within = space$within, n = work$n)
+  sizes <- unname(lengths(units))
   groups <- vapply(terms, `[[`, character(1), "group")
   new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work,
-             units = Map(function(A, unit) unit * A, space$factors, units),
-             loadings = loadings, levels = lapply(terms, function(term) levels(term$factor)),
-             start = moment_start(data, lengths(units), groups, call))
+             units = Map(function(A, unit) unit * A, space$units, units),
+             loadings = Map(rescale_loading, space$loadings, units),
+             levels = lapply(terms, function(term) levels(term$factor)),
+             start = moment_start(data, sizes, groups, call))
 }
 
 dense_reason <- function(terms, m) {
@@ -85,10 +83,11 @@ norm_estimate <- function(K) {
 # where these are fewer; `within` is the cross-product of [Q r] beside the basis.
 random_space <- function(work, terms) {
   groups <- vapply(terms, `[[`, character(1), "group")
-  columns <- lapply(terms, function(term) lower_columns(term_design(term) * work$root))
+  units <- lapply(terms, term_units, root = work$root)
+  columns <- Map(function(term, A) unit_design(term, work$root, A), terms, units)
   Xy <- cbind(work$Q, work$r)
   joint <- lapply(unique(groups), function(group) {
-    orthonormal_columns(do.call(cbind, lapply(columns[groups == group], `[[`, "B")))
+    orthonormal_columns(do.call(cbind, columns[groups == group]))
   })
   levels <- lapply(terms[match(unique(groups), groups)], `[[`, "factor")
   wide <- sum(vapply(joint, ncol, 0L) * vapply(levels, nlevels, 0L))
@@ -96,27 +95,14 @@ random_space <- function(work, terms) {
     space <- reduced_space(joint, levels, Xy)
     Map(function(columns, group) {
       recombine_loading(space$loadings[[match(group, unique(groups))]],
-                        crossprod(joint[[match(group, unique(groups))]], columns$B))
+                        crossprod(joint[[match(group, unique(groups))]], columns))
     }, columns, groups)
   } else {
     space <- list(Xy = Xy, within = matrix(0, ncol(Xy), ncol(Xy)))
-    Map(function(columns, term) list(level = as.integer(term$factor), z = columns$B),
+    Map(function(columns, term) list(level = as.integer(term$factor), z = columns),
         columns, terms)
   }
-  list(Xy = space$Xy, within = space$within, loadings = loading,
-       factors = lapply(columns, `[[`, "A"))
-}
-
-# Z = B A, A lower triangular with a positive diagonal, B'B = n I.
-lower_columns <- function(Z) {
-  k <- ncol(Z)
-  decomposition <- qr(Z[, k:1, drop = FALSE], tol = 0)
-  back <- order(decomposition$pivot)
-  flip <- k:1
-  A <- qr.R(decomposition)[, back, drop = FALSE][flip, flip, drop = FALSE]
-  sign <- replace(sign(diag(A)), diag(A) == 0, 1)
-  B <- qr.Q(decomposition)[, flip, drop = FALSE]
-  list(B = sweep(B, 2L, sign * sqrt(nrow(Z)), "*"), A = sign * A / sqrt(nrow(Z)))
+  list(Xy = space$Xy, within = space$within, loadings = loading, units = units)
 }
 
 orthonormal_columns <- function(B) {
@@ -135,8 +121,10 @@ reduced_space <- function(joint, levels, Xy) {
   first <- cumsum(c(0L, rep(sizes, widths)))
   Zy <- matrix(0, first[[length(first)]], ncol(Xy))
   gram <- matrix(0, nrow(Zy), nrow(Zy))
-  part <- function(b) list(z = joint[[group[[b]]]][, column[[b]]],
-                           level = as.integer(levels[[group[[b]]]]), size = sizes[[group[[b]]]])
+  part <- function(b) {
+    list(z = joint[[group[[b]]]][, column[[b]]], level = as.integer(levels[[group[[b]]]]),
+         size = sizes[[group[[b]]]])
+  }
   for (b in seq_along(group)) {
     mine <- part(b)
     rows <- first[[b]] + seq_len(mine$size)
@@ -278,12 +266,12 @@ moment_start <- function(data, sizes, groups, call) {
   estimate <- solve(information, moments, tol = 0)
   floor <- 0.05 * total / (data$n - p)
   start <- split_packed(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
-                            sizes)
-  lapply(start, function(psi) {
+                        sizes)
+  unlist(lapply(start, function(psi) {
     spectrum <- eigen(unpack_lower(psi, TRUE), symmetric = TRUE)
     d <- pmin(pmax(spectrum$values, 0.05), 100)
-    t(chol(tcrossprod(sweep(spectrum$vectors, 2L, sqrt(d), "*"))))
-  })
+    pack_lower(t(chol(tcrossprod(sweep(spectrum$vectors, 2L, sqrt(d), "*")))))
+  }))
 }
 
 check_information <- function(information, groups, call) {
@@ -296,35 +284,32 @@ check_information <- function(information, groups, call) {
 
 # The contract ----
 
-# The factor of each term in the units of the loadings.
-dense_factors <- function(engine, theta) {
-  sizes <- vapply(engine$units, ncol, integer(1))
-  lapply(split_packed(unit_theta(engine, theta), sizes), unpack_lower)
-}
-
-dense_components <- function(engine, theta) {
-  unlist(lapply(dense_factors(engine, theta), function(A) pack_lower(tcrossprod(A))))
-}
-
 #' @exportS3Method
 n_theta.engine_dense <- function(engine) length(engine$data$V)
 
 #' @exportS3Method
 engine_moments.engine_dense <- function(engine, theta, order = 0L) {
-  psi <- dense_components(engine, theta)
-  at <- check_core(cpp_dense_moments(engine$data, psi, as.integer(order)))
+  at <- check_core(cpp_dense_moments(engine$data, term_sizes(engine),
+                                     unit_theta(engine, theta), order))
   change_moments(at, unit_components(engine))
 }
 
-# The exact Hessian costs c times the gradient, and saves half of the steps.
+term_sizes <- function(engine) vapply(engine$units, ncol, integer(1))
+
+# The exact Hessian costs c times the gradient and saves half of the steps; where that is
+# little, other starts are too.
 #' @exportS3Method
 engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
-  starts <- matrix(unlist(lapply(engine$start, pack_lower)))
-  if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
   exact <- nrow(engine$data$Xy) <= 300L
-  fit <- check_core(cpp_dense_optimise(engine$data, vapply(engine$units, ncol, integer(1)),
-                                       REML, control$tolerance, control$max_iterations,
-                                       exact, starts))
+  starts <- matrix(engine$start)
+  if (exact) {
+    unit <- unlist(lapply(term_sizes(engine), function(k) pack_lower(diag(k))))
+    starts <- cbind(starts, outer(unit, c(1, 0.1, 10)))
+  }
+  if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
+  fit <- check_core(cpp_dense_optimise(engine$data, term_sizes(engine), REML,
+                                       control$tolerance, control$max_iterations, exact,
+                                       starts))
   unit_record(engine, fit)
 }
 
@@ -335,10 +320,17 @@ engine_recombine.engine_dense <- function(engine, M) {
   engine
 }
 
+# The factor of each term in the units of the loadings.
+unit_factors <- function(engine, theta) {
+  lapply(split_packed(unit_theta(engine, theta), term_sizes(engine)), unpack_lower)
+}
+
 # The upper factor of H, L^-1[Q r], and Q = (X'H^-1 X)^-1 with the coefficient of r on Q.
 dense_at <- function(engine, theta) {
   data <- engine$data
-  psi <- dense_components(engine, theta)
+  psi <- unlist(lapply(unit_factors(engine, theta), function(factor) {
+    pack_lower(tcrossprod(factor))
+  }))
   H <- diag(nrow(data$Xy))
   for (c in which(psi != 0)) H <- H + psi[[c]] * data$V[[c]]
   root <- chol(H)
@@ -353,14 +345,15 @@ dense_at <- function(engine, theta) {
 
 # Covariances of the levels (with a kernel: all ids) of a term with the data, N x m for
 # each column in user units; their own variances, and their names.
-level_covariances <- function(engine, t, term, T) {
+level_covariances <- function(engine, t, term, factor) {
   ids <- engine$levels[[t]]
   q <- length(ids)
   K <- if (!is.null(term$kernel)) unname(term$kernel[, ids, drop = FALSE])
-  plain <- lapply(seq_len(ncol(T)), function(a) spread(K, engine$loadings[[t]], a, q))
-  back <- forwardsolve(engine$units[[t]], diag(ncol(T)))
-  C <- back %*% tcrossprod(T)
-  list(data = lapply(seq_len(ncol(T)), function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
+  columns <- seq_len(ncol(factor))
+  plain <- lapply(columns, function(a) spread(K, engine$loadings[[t]], a, q))
+  back <- forwardsolve(engine$units[[t]], diag(ncol(factor)))
+  C <- back %*% tcrossprod(factor)
+  list(data = lapply(columns, function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
        psi = C %*% t(back), scale = if (is.null(K)) rep(1, q) else unname(diag(term$kernel)),
        names = if (is.null(K)) ids else rownames(term$kernel))
 }
@@ -369,7 +362,7 @@ level_covariances <- function(engine, t, term, T) {
 engine_modes.engine_dense <- function(engine, theta, random) {
   at <- dense_at(engine, theta)
   Py <- backsolve(at$root, at$residual)
-  factors <- dense_factors(engine, theta)
+  factors <- unit_factors(engine, theta)
   modes <- lapply(seq_along(random), function(t) {
     own <- level_covariances(engine, t, random[[t]], factors[[t]])
     modes <- vapply(own$data, function(C) drop(C %*% Py), numeric(length(own$names)))
@@ -381,7 +374,7 @@ engine_modes.engine_dense <- function(engine, theta, random) {
 #' @exportS3Method
 engine_variances.engine_dense <- function(engine, theta, sigma, random) {
   at <- dense_at(engine, theta)
-  factors <- dense_factors(engine, theta)
+  factors <- unit_factors(engine, theta)
   lapply(random_blocks(random), function(labels) {
     own <- lapply(match(labels, names(random)), function(t) {
       level_covariances(engine, t, random[[t]], factors[[t]])

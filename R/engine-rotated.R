@@ -130,7 +130,7 @@ engine_variances.engine_rotated <- function(engine, theta, sigma, random) {
   conditional <- tau * (diag(kernel) - tau * explained)
   prediction <- conditional + tau^2 * rowSums((through %*% at$Q) * through)
   variances <- lapply(list(conditional = conditional, prediction = prediction),
-                      function(variance) array(sigma^2 * variance, c(1L, 1L, length(variance))))
+                      function(v) array(sigma^2 * v, c(1L, 1L, length(v))))
   stats::setNames(list(variances), names(random))
 }
 

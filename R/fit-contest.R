@@ -73,7 +73,10 @@ contest.lmmfit <- function(model, L, rhs = 0, joint = TRUE, confint = TRUE, leve
 # whichever was attached last
 #' @export
 contest.default <- function(model, L, ...) {
-  if (inherits(model, "merMod")) return(lmerTest::contest(model, L, ...))
+  if (inherits(model, "merMod")) {
+    rlang::check_installed("lmerTest", "for contrasts of fits of lme4.")
+    return(lmerTest::contest(model, L, ...))
+  }
   abort_argument("model", "a model fitted by lmmfit()", describe(model),
                  rlang::current_env())
 }

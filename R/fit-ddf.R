@@ -31,11 +31,9 @@ all_moments <- function(engine, theta, psi) {
 # The elements of Psi_t, lower triangle by columns, term by term.
 components <- function(random, theta) {
   unlist(lapply(term_factors(random, theta), function(factor) {
-    lower_triangle(tcrossprod(factor))
+    pack_lower(tcrossprod(factor))
   }), use.names = FALSE)
 }
-
-lower_triangle <- function(x) x[lower.tri(x, diag = TRUE)]
 
 # Derivatives of -2 log-likelihood (or the REML criterion, with P for H^-1 in the traces)
 # in phi, beta profiled out:
@@ -84,34 +82,22 @@ phi_covariance <- function(fit, information) {
   blocks <- Map(function(factor, gradient) {
     boundary_block(tcrossprod(factor) * information$s, gradient)
   }, term_factors(fit$random, fit$theta), split_theta(fit$random, information$gradient))
-  sizes <- c(vapply(blocks, function(block) dim(block$jacobian), integer(2)), 1L, 1L)
-  sizes <- matrix(sizes, 2L)
-  jacobian <- matrix(0, sum(sizes[1L, ]), sum(sizes[2L, ]))
-  curvature <- matrix(0, ncol(jacobian), ncol(jacobian))
-  row <- col <- 0L
-  for (block in c(blocks, list(list(jacobian = matrix(1), curvature = matrix(0))))) {
-    rows <- row + seq_len(nrow(block$jacobian))
-    cols <- col + seq_len(ncol(block$jacobian))
-    jacobian[rows, cols] <- block$jacobian
-    curvature[cols, cols] <- block$curvature
-    row <- row + length(rows)
-    col <- col + length(cols)
-  }
-  hessian <- crossprod(jacobian, information$observed %*% jacobian) + curvature
+  blocks <- c(blocks, list(list(jacobian = matrix(1), curvature = matrix(0))))
+  jacobian <- block_diagonal(lapply(blocks, `[[`, "jacobian"))
+  hessian <- crossprod(jacobian, information$observed %*% jacobian) +
+    block_diagonal(lapply(blocks, `[[`, "curvature"))
   2 * jacobian %*% tcrossprod(positive_inverse(hessian), jacobian)
 }
 
-# How the elements of Psi = A A' depend on those of A: its Jacobian, and the second
-# derivatives weighted by the gradient. Psi itself where it is of full rank.
+# How the elements of Psi = A A' depend on those of A, triangular up to the order of rows:
+# the Jacobian, and the second derivatives weighted by the gradient.
 boundary_block <- function(Psi, gradient) {
   k <- nrow(Psi)
-  at <- lower_pairs(k)
   root <- sqrt(diag(Psi))
   scale <- replace(root, root == 0, 1)
   factor <- suppressWarnings(chol(Psi / tcrossprod(scale), pivot = TRUE, tol = 1e-8))
   rank <- if (all(root == 0)) 0L else attr(factor, "rank")
   count <- length(gradient)
-  if (rank == k) return(list(jacobian = diag(count), curvature = matrix(0, count, count)))
   A <- matrix(0, k, rank)
   pivot <- attr(factor, "pivot")
   A[pivot, ] <- t(factor[seq_len(rank), , drop = FALSE])
@@ -122,10 +108,9 @@ boundary_block <- function(Psi, gradient) {
   jacobian <- apply(free, 1L, function(element) {
     moved <- matrix(0, k, k)
     moved[element[[1L]], ] <- A[, element[[2L]]]
-    lower_triangle(moved + t(moved))
+    pack_lower(moved + t(moved))
   })
-  slope <- matrix(0, k, k)
-  slope[cbind(at$row, at$col)] <- gradient
+  slope <- unpack_lower(gradient)
   slope <- slope + t(slope)
   same <- outer(free[, 2L], free[, 2L], "==")
   list(jacobian = matrix(jacobian, count), curvature = slope[free[, 1L], free[, 1L]] * same)

@@ -334,7 +334,10 @@ weights.lmmfit <- function(object, ...) {
 #' @export
 model.matrix.lmmfit <- function(object, type = c("fixed", "random"), ...) {
   type <- check_choice(type, c("fixed", "random"))
-  if (type == "fixed") return(object$fixed$X)
+  if (type == "fixed") {
+    return(structure(object$fixed$X, assign = object$fixed$assign,
+                     contrasts = object$fixed$contrasts))
+  }
   widths <- vapply(object$random, function(term) {
     as.numeric(nlevels(term$factor)) * length(term$columns)
   }, numeric(1))

@@ -88,8 +88,8 @@ getme_parts <- function() {
 
 getme_data <- function() {
   list(
-    X = function(fit) fit$fixed$X, Z = random_design,
-    Zt = function(fit) Matrix::t(random_design(fit)), Ztlist = random_rows,
+    X = stats::model.matrix, Z = sparse_design,
+    Zt = function(fit) Matrix::t(sparse_design(fit)), Ztlist = random_rows,
     mmList = random_columns, y = function(fit) unname(fit$y),
     offset = function(fit) unname(fit$offset)
   )
@@ -121,7 +121,7 @@ getme_covariance <- function() {
 
 getme_decomposition <- function() {
   list(
-    A = function(fit) relative_factor(fit) %*% Matrix::t(random_design(fit)),
+    A = function(fit) relative_factor(fit) %*% Matrix::t(sparse_design(fit)),
     L = penalised_factor, RZX = penalised_cross,
     RX = function(fit) {
       root <- chol(chol2inv(chol(fit$vcov / fit$sigma^2)))
@@ -212,7 +212,7 @@ random_columns <- function(fit) {
 }
 
 # Z (n x q): the columns of a level stand together.
-random_design <- function(fit) {
+sparse_design <- function(fit) {
   n <- nobs(fit)
   start <- cumsum(c(0L, n_effects(fit)))
   parts <- Map(function(term, from) {
@@ -232,7 +232,7 @@ random_design <- function(fit) {
 
 # Zt of each column of each term.
 random_rows <- function(fit) {
-  Zt <- Matrix::t(random_design(fit))
+  Zt <- Matrix::t(sparse_design(fit))
   start <- cumsum(c(0L, n_effects(fit)))
   rows <- lapply(seq_along(fit$random), function(i) {
     term <- fit$random[[i]]
@@ -298,7 +298,7 @@ unit_lower <- function(factor) {
 
 # Lambda' Z' W^1/2 (q x n).
 weighted_rows <- function(fit) {
-  relative_factor(fit) %*% Matrix::t(random_design(fit) * sqrt(fit$weights))
+  relative_factor(fit) %*% Matrix::t(sparse_design(fit) * sqrt(fit$weights))
 }
 
 penalised_factor <- function(fit) {

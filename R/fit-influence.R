@@ -63,7 +63,10 @@ hatvalues.lmmfit <- function(model, ...) {
 #' @export
 cooks.distance.lmmfit <- function(model, ...) {
   rlang::check_dots_empty()
-  hat <- hatvalues(model)
+  cooks_at(model, hatvalues(model))
+}
+
+cooks_at <- function(model, hat) {
   scaled <- residuals(model, "pearson", scaled = TRUE) / (1 - hat)
   not_finite(scaled^2 * hat / length(model$coefficients))
 }
@@ -141,8 +144,10 @@ dense_parts <- function(fit, X, root, call) {
     where <- as.numeric(rownames(sums))
     A[where] <- A[where] + sums
   }
-  R <- effect_root(fit)
-  V <- R %*% solve(diag(q) + crossprod(R, A %*% R), t(R))
+  roots <- effect_roots(fit)
+  M <- times_roots(roots, t(times_roots(roots, A, TRUE)), TRUE)
+  diag(M) <- diag(M) + 1
+  V <- times_roots(roots, t(times_roots(roots, chol2inv(chol(M)), FALSE)), FALSE)
   ZX <- matrix(0, q, ncol(X))
   for (a in seq_along(at$place)) {
     sums <- rowsum(X * at$z[[a]], at$place[[a]])
@@ -177,14 +182,29 @@ effect_places <- function(fit, root) {
   list(z = lapply(parts, `[[`, "z"), place = lapply(parts, `[[`, "place"))
 }
 
-# R with R R' the covariance of all effects relative to sigma^2.
-effect_root <- function(fit) {
-  block_diagonal(unname(Map(function(term, factor) {
+# R, block diagonal with R R' the covariance of all effects relative to sigma^2: by term
+# its rows, and T, or with a kernel the whole block.
+effect_roots <- function(fit) {
+  factors <- term_factors(fit$random, fit$theta)
+  start <- cumsum(c(0, n_effects(fit)))
+  lapply(seq_along(fit$random), function(i) {
+    term <- fit$random[[i]]
     levels <- levels(term$factor)
-    base <- if (is.null(term$kernel)) diag(length(levels)) else
-      symmetric_root(as.matrix(term$kernel[levels, levels]))
-    kronecker(base, factor)
-  }, fit$random, term_factors(fit$random, fit$theta))))
+    block <- factors[[i]]
+    if (!is.null(term$kernel)) {
+      block <- kronecker(symmetric_root(as.matrix(term$kernel[levels, levels])), block)
+    }
+    list(rows = seq(start[[i]] + 1, start[[i + 1L]]), block = unname(block))
+  })
+}
+
+# R B, or R'B.
+times_roots <- function(roots, B, transpose) {
+  for (root in roots) {
+    mine <- matrix(B[root$rows, ], nrow(root$block))
+    B[root$rows, ] <- if (transpose) crossprod(root$block, mine) else root$block %*% mine
+  }
+  B
 }
 
 symmetric_root <- function(K) {

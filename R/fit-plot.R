@@ -62,7 +62,7 @@ draw_caterpillar <- function(value, half, labels, title, xlab = title, ylab = ""
                  ylab = ylab, yaxt = "n", type = "n", bty = "l", ...)
   graphics::abline(v = 0, col = ink$rule)
   graphics::segments(value - half, at, value + half, at, col = ink$point)
-  graphics::points(value, at, pch = 16, cex = if (length(at) > 60L) 0.4 else 0.7,
+  graphics::points(value, at, pch = 16, cex = if (length(at) > 60L) 0.5 else 0.9,
                    col = ink$line)
   if (length(at) <= 60L) {
     room <- graphics::par("pin")[[2L]] / graphics::par("csi") / length(at)

@@ -92,6 +92,8 @@ predict_frame <- function(object, random, newdata, na.action, call) {
     abort_argument("newdata", "a data frame", describe(newdata), call)
   }
   newdata <- as.data.frame(newdata)
+  # those of the fit are used; model.frame() would warn
+  newdata[] <- lapply(newdata, `attr<-`, "contrasts", NULL)
   fixed <- stats::formula(stats::delete.response(object$fixed$terms))
   bars <- lapply(unname(random), function(term) {
     list(lhs = stats::formula(term$terms)[[2L]], group = term$group_expr)
@@ -235,25 +237,12 @@ draw_term <- function(object, label, factor, new, z) {
   k <- length(term$columns)
   Z <- term_design(term)
   u <- array(factor %*% matrix(z, k), c(k, nlevels(term$factor), ncol(z)))
+  ids <- levels(term$factor)
+  root <- if (!is.null(term$kernel)) kernel_root(term$kernel[ids, ids])
   parts <- lapply(new, function(a) {
     values <- matrix(u[a, , ], ncol = ncol(z))
-    if (!is.null(term$kernel)) values <- kernel_root(object, term, values)
+    if (!is.null(root)) values <- crossprod(root, values)
     Z[, a] * values[as.integer(term$factor), , drop = FALSE]
   })
   Reduce(`+`, parts)
-}
-
-# Effects (q x nsim) with covariance K among the individuals with records.
-kernel_root <- function(object, term, z) {
-  engine <- object$engine
-  if (engine$name == "rotated") {
-    spectrum <- basis_spectrum(engine$basis)
-    return(spectrum$U %*% (sqrt(spectrum$d) * z) / engine$scale)
-  }
-  ids <- levels(term$factor)
-  # semi-definite matrices have one too; rounding gives the rest of the rows something
-  root <- suppressWarnings(chol(as.matrix(term$kernel[ids, ids]), pivot = TRUE))
-  rank <- attr(root, "rank")
-  root <- root[seq_len(rank), order(attr(root, "pivot")), drop = FALSE]
-  crossprod(root, z[seq_len(rank), , drop = FALSE])
 }

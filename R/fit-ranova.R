@@ -12,7 +12,8 @@
 #' ('lmerTest' compares these two). A term `(x || g)` is one term for each column.
 #'
 #' @param model a model fitted by [lmmfit()]. A fit of 'lme4' or 'lmerTest' is passed on to
-#'   'lmerTest', which has a function of the same name.
+#'   'lmerTest', which has a function of the same name; as that one knows no other fits, write
+#'   `kinlmm::ranova()` where 'lmerTest' was attached last.
 #' @param reduce.terms (`logical(1)`) leave out one variable of a term at a time, as above,
 #'   or whole terms.
 #' @param mixture (`logical(1)`) p-values that know that a variance can't be negative: half
@@ -62,6 +63,7 @@ ranova.lmmfit <- function(model, reduce.terms = TRUE, mixture = TRUE, ...) {
 #' @export
 ranova.default <- function(model, ...) {
   if (inherits(model, "merMod")) {
+    rlang::check_installed("lmerTest", "for tests of fits of lme4.")
     # it evaluates the call of the model where it was called
     return(eval(as.call(list(quote(lmerTest::ranova), model, ...)), parent.frame()))
   }
@@ -75,12 +77,11 @@ reduced_terms <- function(model, reduce, call) {
   for (label in names(model$random)) {
     smaller <- if (reduce) smaller_terms(model$random[[label]], model$frame, call)
     others <- model$random[names(model$random) != label]
-    if (length(smaller) == 0L) {
-      out[[describe_term(model$random[[label]])]] <- others
-    }
-    for (name in names(smaller)) {
-      out[[name]] <- replace(model$random, label, list(smaller[[name]]))
-    }
+    out <- c(out, if (length(smaller) == 0L) {
+      stats::setNames(list(others), describe_term(model$random[[label]]))
+    } else {
+      lapply(smaller, function(term) replace(model$random, label, list(term)))
+    })
   }
   out
 }
@@ -103,11 +104,12 @@ smaller_terms <- function(term, frame, call) {
   Filter(function(smaller) in_columns(term_design(smaller), term_design(term)), out)
 }
 
-# As it would be written: one column of (x || g) as (0 + x | g).
+# As it would be written, but for the name of a kernel: one column of (x || g) as
+# (0 + x | g).
 describe_term <- function(term) {
   lhs <- if (length(term$columns) > 1L) deparse1(stats::formula(term$terms)[[2L]]) else
     if (term$columns == "(Intercept)") "1" else paste("0 +", term$columns)
-  paste0("(", lhs, " | ", term$group, ")")
+  paste0(if (!is.null(term$kernel)) "kin", "(", lhs, " | ", term$group, ")")
 }
 
 # The criterion of the model with other random terms; of least squares without any.

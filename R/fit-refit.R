@@ -121,9 +121,8 @@ refit_blocked <- function(fit, Y) {
   factors <- blocked_factors(fit$random, groups, engine$units, work$root)
   data <- if (is.null(engine$levels)) engine$data else engine$levels
   starts <- cbind(unit_theta(engine, unname(fit$theta)), blocked_starts(engine))
-  # a column of T that is zero stays so: a start beside it
+  # on a boundary the search would begin at a saddle
   starts[starts[, 1L] == 0 & starts[, 2L] != 0, 1L] <- 0.1
-  if (blocked_cost(engine) >= 1e5) starts <- starts[, 1L, drop = FALSE]
   at <- check_core(cpp_blocked_refit(data, factors, work$Q, (Y - fit$offset) * work$root,
                                      fit$REML, fit$control$tolerance,
                                      fit$control$max_iterations, starts, n_threads()))
@@ -131,7 +130,9 @@ refit_blocked <- function(fit, Y) {
   variance <- at$unscaled %*% t(square_rows(back))
   constant <- -work$logweights +
     (if (fit$REML) 2 * sum(log(abs(diag(work$R)))) else 0)
-  list(theta = t(apply_rows(at$theta, function(theta) column_theta(engine, theta))),
+  # linear in theta
+  columns <- apply(diag(ncol(at$theta)), 2L, column_theta, engine = engine)
+  list(theta = at$theta %*% t(columns),
        coefficients = at$beta %*% t(back), std.error = at$sigma * sqrt(variance),
        sigma = at$sigma, criterion = at$criterion + constant, gradient = at$gradient,
        converged = at$converged, singular = at$singular)
@@ -141,11 +142,6 @@ refit_blocked <- function(fit, Y) {
 square_rows <- function(B) {
   p <- ncol(B)
   B[, rep(seq_len(p), p), drop = FALSE] * B[, rep(seq_len(p), each = p), drop = FALSE]
-}
-
-# f of each row, as columns.
-apply_rows <- function(x, f) {
-  matrix(vapply(seq_len(nrow(x)), function(i) f(x[i, ]), numeric(ncol(x))), ncol(x))
 }
 
 new_lmmfits <- function(fit, Y) {

@@ -53,7 +53,7 @@ tidy.lmmfit <- function(x, effects = c("ran_pars", "fixed"), scales = c("sdcor",
   rlang::check_dots_empty()
   call <- rlang::current_env()
   scales <- check_choice(scales, c("sdcor", "vcov"))
-  ddf <- check_choice(ddf, c("Satterthwaite", "Kenward-Roger", "none"))
+  ddf <- check_ddf(ddf, call)
   conf <- if (check_flag(conf.int)) {
     list(level = check_number(conf.level, 0.001, 0.9999),
          method = check_choice(conf.method, c("Wald", "profile")))
@@ -72,7 +72,7 @@ tidy.lmmfit <- function(x, effects = c("ran_pars", "fixed"), scales = c("sdcor",
 }
 
 tidy_fixed <- function(x, conf, ddf, call) {
-  table <- fixed_tests(x, ddf, call)
+  table <- coefficient_tests(x, ddf, call)
   out <- data.frame(term = rownames(table), estimate = table[, "Estimate"],
                     std.error = table[, "Std. Error"], statistic = table[, "t value"])
   has_df <- "df" %in% colnames(table)
@@ -88,15 +88,6 @@ tidy_fixed <- function(x, conf, ddf, call) {
   df <- if (has_df) out$df else rep(Inf, nrow(out))
   half <- stats::qt((1 + conf$level) / 2, df) * out$std.error
   data.frame(out, conf.low = out$estimate - half, conf.high = out$estimate + half)
-}
-
-# The table of coefficients of summary().
-fixed_tests <- function(x, ddf, call) {
-  if (exists("coefficient_tests", mode = "function")) {
-    return(coefficient_tests(x, ddf, call))
-  }
-  se <- sqrt(diag(x$vcov))
-  cbind(Estimate = x$coefficients, `Std. Error` = se, `t value` = x$coefficients / se)
 }
 
 # "sd__age", "cor__age.(Intercept)", "sd__Observation".
@@ -180,10 +171,10 @@ augment.lmmfit <- function(x, data = NULL, newdata = NULL, ...) {
   lost <- setdiff(rows, rownames(data))
   if (length(lost) > 0L) abort_augment(lost, rlang::current_env())
   added <- data.frame(.fitted = fitted(x)[rows], .resid = residuals(x)[rows])
-  hat <- tryCatch(hatvalues(x)[rows], kinlmm_error_leverage = function(e) NULL)
+  hat <- tryCatch(hatvalues(x), kinlmm_error_leverage = function(e) NULL)
   if (!is.null(hat)) {
-    added$.hat <- hat
-    added$.cooksd <- cooks.distance(x)[rows]
+    added$.hat <- hat[rows]
+    added$.cooksd <- cooks_at(x, hat)[rows]
   }
   added$.fixed <- predict(x, re.form = NA)[rows]
   added$.offset <- x$offset

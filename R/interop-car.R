@@ -45,13 +45,13 @@ Anova.lmmfit <- function(mod, type = c("II", "III", 2, 3), test.statistic = c("C
   type <- c(II = "II", III = "III", `2` = "II", `3` = "III")[[type]]
   statistic <- check_choice(test.statistic, c("Chisq", "F"))
   ddf <- check_choice(ddf, c("Kenward-Roger", "Satterthwaite"))
-  V <- as.matrix(if (is.function(vcov.)) vcov.(mod) else vcov.)
-  hypotheses <- wald_hypotheses(mod, type, V)
   if (statistic == "Chisq") {
-    table <- wald_table(hypotheses, mod$coefficients, V)
+    V <- as.matrix(if (is.function(vcov.)) vcov.(mod) else vcov.)
+    table <- wald_table(wald_hypotheses(mod, type, V), mod$coefficients, V)
     title <- "Wald chisquare tests"
   } else {
     tests <- fit_ddf(mod, ddf, rlang::current_env())
+    hypotheses <- wald_hypotheses(mod, type, tests$vcov)
     rows <- lapply(hypotheses, function(L) f_test(mod, tests, L))
     table <- do.call(rbind, rows)[c(5L, 3L, 4L, 6L)]
     names(table)[1:3] <- c("F", "Df", "Df.res")

@@ -59,7 +59,7 @@ emm_basis.lmmfit <- function(object, trms, xlev, grid,
 # The covariance of the fixed effects that a method uses, and a function of the
 # coefficients of one contrast that gives its degrees of freedom.
 contrast_degrees <- function(fit, mode, call) {
-  if (mode == "asymptotic" || !exists("fit_ddf", mode = "function")) {
+  if (mode == "asymptotic") {
     return(list(vcov = fit$vcov, df = function(k) Inf, mode = "asymptotic"))
   }
   methods <- c(satterthwaite = "Satterthwaite", `kenward-roger` = "Kenward-Roger")

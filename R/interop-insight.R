@@ -1,23 +1,25 @@
-#' What the package 'insight' reads in a fit
+#' What the packages 'insight' and 'performance' read in a fit
 #'
 #' Methods for the generics of 'insight', on which 'performance', 'parameters' and others
 #' build. Most of its functions follow from `find_formula()`; these are the others that its
 #' defaults can't answer for a mixed model.
 #'
-#' @param x a model fitted by [lmmfit()].
+#' @param x,model a model fitted by [lmmfit()].
 #' @param effects `"all"`, `"fixed"` or `"random"`.
 #' @param flatten (`logical(1)`) a vector instead of a list.
 #' @param component (`character(1)`) of `get_variance()`: one of the components below
 #'   without its `var.`, or `"all"`.
 #' @param type `"residual"` (n less the number of parameters) or `"normal"`; other types are
 #'   an error.
+#' @param tolerance (`numeric(1)`) the largest absolute gradient of a converged fit.
 #' @param verbose not used.
 #' @param ... passed on by 'insight'.
 #' @return What the generics of 'insight' return for fits of 'lme4'. `get_variance()`: a list
 #'   of `var.fixed` (of the fitted values without random effects), `var.random` (the mean
 #'   over the records of z' Psi z, times K_ii with a relationship matrix), `var.residual`
 #'   and `var.distribution` (both sigma^2), `var.dispersion` (0), `var.intercept` and
-#'   `var.slope` (by term), and `cor.slope_intercept`.
+#'   `var.slope` (by term), and `cor.slope_intercept`. `r2()` is [performance::r2_nakagawa()];
+#'   `is_converged()` whether the fit converged, with the attribute `gradient`.
 #' @references Nakagawa S, Johnson PCD, Schielzeth H (2017). The coefficient of determination
 #' R2 and intra-class correlation coefficient from generalized linear mixed-effects models
 #' revisited and expanded. J. R. Soc. Interface 14, 20170213. \doi{10.1098/rsif.2017.0213}
@@ -41,6 +43,8 @@ NULL
 #' S3method(insight::get_variance, lmmfit)
 #' S3method(insight::find_algorithm, lmmfit)
 #' S3method(insight::n_parameters, lmmfit)
+#' S3method(insight::is_converged, lmmfit)
+#' S3method(performance::r2, lmmfit)
 NULL
 
 #' @rdname lmmfit-insight
@@ -129,6 +133,19 @@ get_variance.lmmfit <- function(x, component = "all", ...) {
   )
   if (component == "all") return(out[lengths(out) > 0L])
   out[[match(component, known)]]
+}
+
+# The default would correlate the response with the fitted values.
+#' @rdname lmmfit-insight
+#' @method r2 lmmfit
+r2.lmmfit <- function(model, ...) performance::r2_nakagawa(model, ...)
+
+#' @rdname lmmfit-insight
+#' @method is_converged lmmfit
+is_converged.lmmfit <- function(x, tolerance = 0.001, ...) {
+  free <- if (x$opt$singular) x$theta > 0 | !theta_diagonal(x$random) else TRUE
+  gradient <- max(0, abs(x$opt$gradient[free]))
+  structure(x$opt$converged && gradient <= tolerance, gradient = gradient)
 }
 
 # Mean over the records of the variance that a term gives them.

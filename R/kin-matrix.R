@@ -1,9 +1,14 @@
 # A relationship matrix as users give it, for the grouping factor `group` with levels
 # `ids`: numeric, finite, symmetric, with the same unique ids on both sides and a row for
-# every level. Returns all of K as a base matrix, exactly symmetric, in its own order:
-# rows without a level stay, since their effects can be predicted.
+# every level; or the inverse of one, by precision(). Returns all of K as a base matrix,
+# exactly symmetric, in its own order: rows without a level stay, since their effects can be
+# predicted.
 check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
                           call = rlang::caller_env()) {
+  if (inherits(K, "kinlmm_precision")) {
+    Q <- check_kinship(K$Q, ids, group, arg, call)
+    return(invert_precision(Q, group, arg, call))
+  }
   if (inherits(K, "Matrix")) K <- as.matrix(K)
   if (!is.matrix(K) || !is.numeric(K)) {
     abort_argument(arg, "a numeric matrix", describe(K), call)
@@ -82,4 +87,13 @@ symmetrise <- function(K, worst, group, arg, call) {
     abort_kinship_asymmetric(group, arg, rownames(K)[c(i, j)], values, call)
   }
   if (worst$difference > 0) (K + t(K)) / 2 else K
+}
+
+# R with R'R = K, K positive semi-definite of any rank: R'z has the covariance K.
+kernel_root <- function(K) {
+  # the warning is that of a rank below the order
+  R <- suppressWarnings(chol(unname(K), pivot = TRUE))
+  pivot <- attr(R, "pivot")
+  R[seq_len(nrow(R)) > attr(R, "rank"), ] <- 0
+  matrix(R[, order(pivot)], nrow(R))
 }

@@ -36,6 +36,7 @@
 #'   they are taken from where the formula was made.
 #' @param kinship (named `list`) relationship matrices by the name of the grouping factor:
 #'   symmetric positive semi-definite matrices (q x q) whose row and column names are ids.
+#'   Inverses of such matrices are given by [precision()].
 #'   Levels are matched by id; ids without records are kept for [blup()] and predictions.
 #' @param REML (`logical(1)`) REML, the default, as its variance estimates allow for the
 #'   estimated fixed effects; or ML, which likelihood-ratio tests of fixed effects need

@@ -23,11 +23,13 @@ split_packed <- function(packed, sizes) {
 }
 
 block_diagonal <- function(blocks) {
-  sizes <- vapply(blocks, NCOL, integer(1))
-  out <- matrix(0, sum(sizes), sum(sizes))
+  rows <- vapply(blocks, NROW, integer(1))
+  cols <- vapply(blocks, NCOL, integer(1))
+  out <- matrix(0, sum(rows), sum(cols))
   for (b in seq_along(blocks)) {
-    at <- sum(sizes[seq_len(b - 1L)]) + seq_len(sizes[[b]])
-    out[at, at] <- blocks[[b]]
+    before <- seq_len(b - 1L)
+    out[sum(rows[before]) + seq_len(rows[[b]]),
+        sum(cols[before]) + seq_len(cols[[b]])] <- blocks[[b]]
   }
   out
 }

@@ -197,6 +197,7 @@ run_kernel <- function() {
 
 wanted <- arguments[-1]
 if (length(wanted) == 0L) wanted <- c(names(cases), "refits", "satterthwaite", "kernel")
+blas <- basename(dirname(normalizePath(extSoftVersion()[["BLAS"]])))
 load_average <- function() {
   if (file.exists("/proc/loadavg")) scan("/proc/loadavg", 0, 1, quiet = TRUE) else NA
 }
@@ -211,19 +212,20 @@ report <- c(
   "# Mixed models, beside lme4", "",
   paste0("Fit by REML and `vcov()`; medians of ", runs, " alternating runs, seconds."),
   paste0(R.version.string, ", kinlmm ", packageVersion("kinlmm"), ", lme4 ",
-         packageVersion("lme4"), ", ", parallel::detectCores(), " cores, ",
-         basename(dirname(normalizePath(extSoftVersion()[["BLAS"]]))), ", ", format(Sys.Date()), "."),
+         packageVersion("lme4"), ", ", parallel::detectCores(), " cores, ", blas, ", ",
+         format(Sys.Date()), "."),
   paste0("Load average before and after: ", paste(load, collapse = ", "), "."), "",
-  table_of(c("model", "kinlmm", "lme4", "lme4, no derivatives", "**ratio**",
-             "ratio, no derivatives", "criterion minus lme4's", "peak MB, kinlmm",
-             "peak MB, lme4"),
-           lapply(fits, function(fit) {
-             s <- fit$seconds
-             formula <- gsub("|", "\\|", deparse1(cases[[fit$name]][[1]]), fixed = TRUE)
-             c(paste0(fit$name, ": `", formula, "`"), number(s),
-               paste0("**", number(s[[2]] / s[[1]]), "**"), number(s[[3]] / s[[1]]),
-               formatC(fit$difference, 1, format = "e"), number(fit$memory, 4))
-           })),
+  if (length(fits) > 0L) table_of(
+    c("model", "kinlmm", "lme4", "lme4, no derivatives", "**ratio**",
+      "ratio, no derivatives", "criterion minus lme4's", "peak MB, kinlmm", "peak MB, lme4"),
+    lapply(fits, function(fit) {
+      s <- fit$seconds
+      formula <- gsub("|", "\\|", deparse1(cases[[fit$name]][[1]]), fixed = TRUE)
+      c(paste0(fit$name, ": `", formula, "`"), number(s),
+        paste0("**", number(s[[2]] / s[[1]]), "**"), number(s[[3]] / s[[1]]),
+        formatC(fit$difference, 1, format = "e"), number(fit$memory, 4))
+    })
+  ),
   if (!is.null(refits)) {
     c("10,000 responses on the design of sleepstudy, `refit()` (lme4: 200, scaled):", "",
       table_of(c("", "seconds"),
@@ -232,7 +234,8 @@ report <- c(
                     c("**ratio**", number(refits[["lme4"]] / refits[["kinlmm"]])))))
   },
   if (!is.null(satterthwaite)) {
-    c("Satterthwaite's degrees of freedom of InstEval (lmerTest computes them in its fit):", "",
+    c("Satterthwaite's degrees of freedom of InstEval (lmerTest prepares them in its fit):",
+      "",
       table_of(c("", "fit", "fit and summary"),
                list(c("kinlmm", number(cumsum(satterthwaite$kinlmm))),
                     c("lmerTest", number(satterthwaite$lmerTest)))),

@@ -36,6 +36,9 @@ rule "paths of one machine" \
   "$(grep -rnIE '(^|[^A-Za-z0-9_.])/(home|root|work|mnt|Users)/' . --exclude-dir=.git --exclude=.git \
        --exclude-dir=.local --exclude-dir=build --exclude-dir=*.Rcheck --exclude=lint.sh)"
 
+rule "defined twice, so that the last file wins" \
+  "$(grep -hoE '^[A-Za-z_.][A-Za-z0-9_.]* <- function' R/*.R | sort | uniq -d)"
+
 rule "no test file for" "$(
   for file in R/*.R; do
     stem=$(basename "$file" .R)

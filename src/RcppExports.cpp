@@ -100,15 +100,16 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_dense_moments
-Rcpp::List cpp_dense_moments(Rcpp::List data, Rcpp::NumericVector psi, int order);
-RcppExport SEXP _kinlmm_cpp_dense_moments(SEXP dataSEXP, SEXP psiSEXP, SEXP orderSEXP) {
+Rcpp::List cpp_dense_moments(Rcpp::List data, std::vector<int> sizes, Rcpp::NumericVector theta, int order);
+RcppExport SEXP _kinlmm_cpp_dense_moments(SEXP dataSEXP, SEXP sizesSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type psi(psiSEXP);
+    Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< int >::type order(orderSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_dense_moments(data, psi, order));
+    rcpp_result_gen = Rcpp::wrap(cpp_dense_moments(data, sizes, theta, order));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -257,17 +258,6 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_symmetric_eigen
-Rcpp::List cpp_symmetric_eigen(Rcpp::NumericMatrix K);
-RcppExport SEXP _kinlmm_cpp_symmetric_eigen(SEXP KSEXP) {
-BEGIN_RCPP
-    Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_symmetric_eigen(K));
-    return rcpp_result_gen;
-END_RCPP
-}
 // cpp_tridiagonalise
 Rcpp::List cpp_tridiagonalise(Rcpp::NumericMatrix K);
 RcppExport SEXP _kinlmm_cpp_tridiagonalise(SEXP KSEXP) {
@@ -324,7 +314,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_effects", (DL_FUNC) &_kinlmm_cpp_blocked_effects, 3},
     {"_kinlmm_cpp_blocked_leverage", (DL_FUNC) &_kinlmm_cpp_blocked_leverage, 4},
     {"_kinlmm_cpp_blocked_refit", (DL_FUNC) &_kinlmm_cpp_blocked_refit, 9},
-    {"_kinlmm_cpp_dense_moments", (DL_FUNC) &_kinlmm_cpp_dense_moments, 3},
+    {"_kinlmm_cpp_dense_moments", (DL_FUNC) &_kinlmm_cpp_dense_moments, 4},
     {"_kinlmm_cpp_dense_optimise", (DL_FUNC) &_kinlmm_cpp_dense_optimise, 7},
     {"_kinlmm_cpp_rotated_evaluate", (DL_FUNC) &_kinlmm_cpp_rotated_evaluate, 4},
     {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
@@ -335,7 +325,6 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
-    {"_kinlmm_cpp_symmetric_eigen", (DL_FUNC) &_kinlmm_cpp_symmetric_eigen, 1},
     {"_kinlmm_cpp_tridiagonalise", (DL_FUNC) &_kinlmm_cpp_tridiagonalise, 1},
     {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
     {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},

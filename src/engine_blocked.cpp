@@ -168,7 +168,8 @@ Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta,
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q,
                              Rcpp::NumericMatrix Y, bool reml, double tolerance,
-                             int max_iterations, Rcpp::NumericMatrix starts, int threads) {
+                             int max_iterations, Rcpp::NumericMatrix starts,
+                             int threads) {
   return glue::guarded([&] {
     OptimiseSettings settings;
     settings.reml = reml;
@@ -178,7 +179,8 @@ Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericM
         refit_responses(as_blocked(data), as_rows(factors), map(Q), map(Y), settings,
                         glue::columns_of(starts), threads);
     const int count = static_cast<int>(fits.size()), p = Q.ncol();
-    Rcpp::NumericMatrix theta(count, starts.nrow()), beta(count, p), unscaled(count, p * p);
+    Rcpp::NumericMatrix theta(count, starts.nrow()), beta(count, p),
+        unscaled(count, p * p);
     Rcpp::NumericVector criterion(count), sigma(count), gradient(count);
     Rcpp::LogicalVector converged(count), singular(count);
     for (int b = 0; b < count; ++b) {

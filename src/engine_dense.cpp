@@ -22,16 +22,18 @@ DenseData as_dense(const Rcpp::List& x) {
 
 }  // namespace
 
-// order: 0 the value, 1 first and 2 second derivatives in psi.
+// sizes: effects per level of each term.
 // [[Rcpp::export]]
-Rcpp::List cpp_dense_moments(Rcpp::List data, Rcpp::NumericVector psi, int order) {
+Rcpp::List cpp_dense_moments(Rcpp::List data, std::vector<int> sizes,
+                             Rcpp::NumericVector theta, int order) {
   return glue::guarded([&] {
-    return glue::wrap_moments(dense_moments(as_dense(data), map(psi), glue::as_order(order)));
+    const Vector psi = Covariance(sizes).psi(map(theta));
+    return glue::wrap_moments(dense_moments(as_dense(data), psi, glue::as_order(order)));
   });
 }
 
-// sizes: effects per level of each term; starts: a theta in each column; exact: the exact
-// Hessian, or the average information.
+// starts: a theta in each column; exact: by the exact Hessian, or the average
+// information.
 // [[Rcpp::export]]
 Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml,
                               double tolerance, int max_iterations, bool exact,
@@ -46,7 +48,7 @@ Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml
       return dense_moments(dense, covariance.psi(theta), order);
     };
     const Index n = static_cast<Index>(Rcpp::as<double>(data["n"]));
-    const Optimum fit = optimise(moments, n, covariance, settings, glue::columns_of(starts));
-    return glue::wrap_optimum(fit);
+    return glue::wrap_optimum(
+        optimise(moments, n, covariance, settings, glue::columns_of(starts)));
   });
 }

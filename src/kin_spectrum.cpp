@@ -5,18 +5,6 @@
 
 using namespace kinlmm;
 
-// Eigenvalues (increasing) and eigenvectors of a symmetric matrix, lower triangle read.
-// [[Rcpp::export]]
-Rcpp::List cpp_symmetric_eigen(Rcpp::NumericMatrix K) {
-  return glue::guarded([&] {
-    Rcpp::NumericMatrix U = Rcpp::clone(K);
-    Eigen::Map<Matrix> vectors(U.begin(), U.nrow(), U.ncol());
-    Vector d;
-    lapack::eigen_symmetric(vectors, d);
-    return Rcpp::List::create(Rcpp::_["d"] = glue::wrap_vector(d), Rcpp::_["U"] = U);
-  });
-}
-
 // K = Q T Q': the diagonal d of T, what is beside it, Q as reflectors (see
 // cpp_reflect()), the largest eigenvalue, and how many are below -1e-12 of it.
 // [[Rcpp::export]]

@@ -48,25 +48,6 @@ void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C) {
   ("L", "N", &n, &k, &alpha, A.data(), &lda, &beta, C.data(), &ldc FCONE FCONE);
 }
 
-void eigen_symmetric(MatrixRef A, Vector& d) {
-  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
-  d.resize(n);
-  if (n == 0) return;
-  int info = 0, lwork = -1, liwork = -1, iwork_size = 0;
-  double work_size = 0;
-  F77_CALL(dsyevd)
-  ("V", "L", &n, A.data(), &lda, d.data(), &work_size, &lwork, &iwork_size, &liwork,
-   &info FCONE FCONE);
-  lwork = static_cast<int>(work_size);
-  liwork = iwork_size;
-  std::vector<double> work(static_cast<std::size_t>(lwork));
-  std::vector<int> iwork(static_cast<std::size_t>(liwork));
-  F77_CALL(dsyevd)
-  ("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(), &liwork,
-   &info FCONE FCONE);
-  if (info != 0) throw Error("eigen_failed", {{"info", info}});
-}
-
 void tridiagonalise(MatrixRef A, Vector& d, Vector& e, Vector& reflectors) {
   const int n = as_int(A.rows()), lda = as_int(A.outerStride());
   d.resize(n);

@@ -404,7 +404,7 @@ void Blocked::whiten(Moments& out) {
       }
     }
   }
-  through_.clear();
+  if (rest_) through_.resize(k, data_.A.cols());
   E_[0].resize(k, data_.B.cols());
   Matrix B, U, M, G(k, k);
   for (Index c = 0; c < data_.classes(); ++c) {
@@ -422,8 +422,8 @@ void Blocked::whiten(Moments& out) {
       E_[0].middleCols(c * width, width).noalias() = V.lazyProduct(B);
       rest_->at(data_.column.data() + from, size, M);
       U.noalias() = V.lazyProduct(cross);
-      through_.push_back(U * M * U.transpose());
-      G -= through_.back();
+      through_.middleCols(c * k, k).noalias() = U * M * U.transpose();
+      G -= through_.middleCols(c * k, k);
     } else {
       for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
         E_[0].middleCols(s * width, width).noalias() =
@@ -436,11 +436,50 @@ void Blocked::whiten(Moments& out) {
           data_.count[at] * along(G, components_[i].row, components_[i].col);
     }
   }
+  if (!rest_) return;
   for (std::size_t i = 0; i < count; ++i) {
     const Matrix& E = E_[components_[i].factor];
     for (Index at = 0; at < E.cols(); at += width) {
       add_along(E.middleCols(at, width), components_[i].row, components_[i].col,
                 out.W[i]);
+    }
+  }
+}
+
+// Of a single factor: W, and where it is exact WW, from the cross-products of all
+// elements of E_j over the slices of a class. D_c is a sum of one or two e_x e_y'.
+void Blocked::add_class_products(Moments& out, bool exact) const {
+  const auto count = components_.size();
+  const Index width = data_.p + 1, k = data_.factors[0].k, size = k * width;
+  if (exact) out.WW.assign(count * count, Matrix::Zero(width, width));
+  Matrix sums(size, size);
+  for (Index c = 0; c < data_.classes(); ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const Index slices = data_.slice[at + 1] - data_.slice[at];
+    const Eigen::Map<const Matrix> E(E_[0].data() + data_.slice[at] * size, size, slices);
+    sums.noalias() = E.lazyProduct(E.transpose());
+    const double* G = G_.data() + c * k * k;
+    // out += weight * sum over slices of E_x'E_y
+    const auto add = [&](Matrix& to, Index x, Index y, double weight) {
+      for (Index b = 0; b < width; ++b) {
+        const double* from = sums.data() + (y + k * b) * size + x;
+        double* target = to.data() + b * width;
+        for (Index a = 0; a < width; ++a) target[a] += weight * from[k * a];
+      }
+    };
+    for (std::size_t i = 0; i < count; ++i) {
+      const Index x = components_[i].row, y = components_[i].col;
+      add(out.W[i], x, y, 1);
+      if (x != y) add(out.W[i], y, x, 1);
+      if (!exact) continue;
+      for (std::size_t j = 0; j < count; ++j) {
+        const Index u = components_[j].row, v = components_[j].col;
+        Matrix& to = out.WW[i * count + j];
+        add(to, y, v, G[x + k * u]);
+        if (x != y) add(to, x, v, G[y + k * u]);
+        if (u != v) add(to, y, u, G[x + k * v]);
+        if (x != y && u != v) add(to, x, u, G[y + k * v]);
+      }
     }
   }
 }
@@ -507,13 +546,12 @@ Blocked::Stacked Blocked::apply(const Stacked& K, Index columns) const {
 }
 
 // D_c E, of the factor of the component alone.
-Blocked::Stacked Blocked::direction(const Stacked& E, Index width, std::size_t c) const {
+Blocked::Stacked Blocked::direction(const Stacked& E, std::size_t c) const {
   const Component& at = components_[c];
   Stacked out(E.size());
   out[at.factor] = Matrix::Zero(E[at.factor].rows(), E[at.factor].cols());
   out[at.factor].row(at.row) = E[at.factor].row(at.col);
   if (at.row != at.col) out[at.factor].row(at.col) = E[at.factor].row(at.row);
-  static_cast<void>(width);
   return out;
 }
 
@@ -554,7 +592,7 @@ void Blocked::add_average(Moments& out) const {
   }
   const Matrix taken = cross.transpose() * fixed.unscaled * cross;
   for (std::size_t d = 0; d < count; ++d) {
-    const Stacked Gd = apply(direction(v, 1, d), 1);
+    const Stacked Gd = apply(direction(v, d), 1);
     for (std::size_t c = 0; c < count; ++c) {
       const auto i = static_cast<Index>(c), j = static_cast<Index>(d);
       out.average(i, j) = inner(v, Gd, 1, c)(0, 0) - taken(i, j);
@@ -566,56 +604,45 @@ void Blocked::add_average(Moments& out) const {
 // [X y]'H^-1 G_c H^-1 G_d H^-1[X y].
 void Blocked::add_products(Moments& out) const {
   const auto count = components_.size();
-  const Index width = data_.p + 1, k = data_.factors[0].k;
+  const Index width = data_.p + 1;
   out.WW.assign(count * count, Matrix::Zero(width, width));
-  if (rest_) {
-    for (std::size_t d = 0; d < count; ++d) {
-      const Stacked Gd = apply(direction(E_, width, d), width);
-      for (std::size_t c = 0; c < count; ++c)
-        out.WW[c * count + d] = inner(E_, Gd, width, c);
-    }
-    return;
-  }
-  std::vector<Matrix> DE(count), GDE(count);
-  for (Index c = 0; c < data_.classes(); ++c) {
-    const auto at = static_cast<std::size_t>(c);
-    for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
-      const auto E = E_[0].middleCols(s * width, width);
-      for (std::size_t i = 0; i < count; ++i) {
-        DE[i] = directed(E, components_[i].row, components_[i].col);
-        GDE[i].noalias() = G_.middleCols(c * k, k).lazyProduct(DE[i]);
-      }
-      for (std::size_t i = 0; i < count; ++i) {
-        for (std::size_t j = 0; j < count; ++j) {
-          out.WW[i * count + j].noalias() += DE[i].transpose().lazyProduct(GDE[j]);
-        }
-      }
-    }
+  for (std::size_t d = 0; d < count; ++d) {
+    const Stacked Gd = apply(direction(E_, d), width);
+    for (std::size_t c = 0; c < count; ++c)
+      out.WW[c * count + d] = inner(E_, Gd, width, c);
   }
 }
+
+namespace {
+
+// tr(A D_c B D_d) for symmetric A and B.
+template <class A, class B, class C>
+double traced(const A& a, const B& b, const C& c, const C& d) {
+  double out = a(d.col, c.row) * b(c.col, d.row);
+  if (c.row != c.col) out += a(d.col, c.col) * b(c.row, d.row);
+  if (d.row != d.col) out += a(d.row, c.row) * b(c.col, d.col);
+  if (c.row != c.col && d.row != d.col) out += a(d.row, c.col) * b(c.row, d.col);
+  return out;
+}
+
+}  // namespace
 
 // tr(H^-1 G_c H^-1 G_d): what the levels of the first factor give.
 void Blocked::add_traces(Moments& out) const {
   const auto count = components_.size();
   const Index k = data_.factors[0].k;
   out.traces = Matrix::Zero(static_cast<Index>(count), static_cast<Index>(count));
-  std::vector<Matrix> GD(count), MD(count);
   for (Index c = 0; c < data_.classes(); ++c) {
     const auto at = static_cast<std::size_t>(c);
-    const Matrix G = G_.middleCols(c * k, k);
+    const auto G = G_.middleCols(c * k, k);
     for (std::size_t i = 0; i < count; ++i) {
-      if (components_[i].factor != 0) continue;
-      GD[i] = directed(G, components_[i].row, components_[i].col);
-      if (rest_) MD[i] = directed(through_[at], components_[i].row, components_[i].col);
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      if (components_[i].factor != 0) continue;
       for (std::size_t j = 0; j <= i; ++j) {
-        if (components_[j].factor != 0) continue;
-        double value = GD[i].cwiseProduct(GD[j].transpose()).sum();
+        if (components_[i].factor != 0 || components_[j].factor != 0) continue;
+        double value = traced(G, G, components_[i], components_[j]);
         if (rest_) {
-          value -= GD[i].cwiseProduct(MD[j].transpose()).sum() +
-                   MD[i].cwiseProduct(GD[j].transpose()).sum();
+          const auto M = through_.middleCols(c * k, k);
+          value -= traced(G, M, components_[i], components_[j]) +
+                   traced(M, G, components_[i], components_[j]);
         }
         out.traces(static_cast<Index>(i), static_cast<Index>(j)) +=
             data_.count[at] * value;
@@ -760,11 +787,10 @@ Moments Blocked::moments(const Vector& theta, Order order) {
   eliminate(theta, out);
   if (order == Order::value) return out;
   whiten(out);
-  if (order == Order::average && rest_) add_average(out);
-  if (order == Order::exact) {
-    add_products(out);
-    add_traces(out);
-  }
+  if (!rest_) add_class_products(out, order == Order::exact);
+  if (rest_ && order == Order::average) add_average(out);
+  if (rest_ && order == Order::exact) add_products(out);
+  if (order == Order::exact) add_traces(out);
   return out;
 }
 

@@ -103,8 +103,9 @@ class Blocked {
   void eliminate(const Vector& theta, Moments& out);
   void whiten(Moments& out);
   Stacked apply(const Stacked& K, Index columns) const;
-  Stacked direction(const Stacked& E, Index width, std::size_t c) const;
+  Stacked direction(const Stacked& E, std::size_t c) const;
   Matrix inner(const Stacked& E, const Stacked& G, Index width, std::size_t c) const;
+  void add_class_products(Moments& out, bool exact) const;
   void add_average(Moments& out) const;
   void add_products(Moments& out) const;
   void add_traces(Moments& out) const;
@@ -122,7 +123,7 @@ class Blocked {
   Matrix G_;               // k x k classes, V A = Z_j'H_1^-1 Z_j, H_1 without the rest
   Matrix X_;               // r x (p+1), M Z'H_1^-1 [X y]
   Stacked E_;              // Z'H^-1[X y]
-  std::vector<Matrix> through_;  // of the levels, U_j M U_j', U_j = Z_j'H_1^-1 Z_rest
+  Matrix through_;         // k x kq, U_j M U_j', U_j = Z_j'H_1^-1 Z_rest
 };
 
 }  // namespace kinlmm

@@ -15,11 +15,6 @@ void gemm(bool transpose_a, bool transpose_b, double alpha, const ConstMatrixRef
 // Lower triangle of C (n x n) = alpha * A * A' + beta * C, with A n x k.
 void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C);
 
-// Eigendecomposition of the symmetric A (n x n, lower triangle read): on return A holds
-// the eigenvectors in its columns and d the eigenvalues, in increasing order.
-// Throws Error("eigen_failed").
-void eigen_symmetric(MatrixRef A, Vector& d);
-
 // Q and the tridiagonal T of the symmetric A = Q T Q' (lower triangle read): d holds the
 // diagonal of T and e what is beside it; A and reflectors on return hold Q.
 void tridiagonalise(MatrixRef A, Vector& d, Vector& e, Vector& reflectors);

@@ -41,9 +41,12 @@ Refit refit_one(const BlockedData& data, const Vector& of_Q,
   };
   OptimiseSettings own = settings;
   own.order = engine.exact_is_cheap() ? Order::exact : Order::average;
-  const Optimum fit = optimise(moments, data.n, engine.covariance(), own, starts);
-  const ProfiledFixed fixed =
-      profiled_fixed(engine.moments(fit.theta, Order::value).S);
+  Optimum fit = optimise(moments, data.n, engine.covariance(), own, {starts.front()});
+  // near a boundary there may be another optimum
+  if ((fit.singular || !fit.converged) && starts.size() > 1) {
+    fit = optimise(moments, data.n, engine.covariance(), own, starts);
+  }
+  const ProfiledFixed fixed = profiled_fixed(engine.moments(fit.theta, Order::value).S);
   Refit out;
   out.theta = fit.theta;
   out.beta = of_Q + fixed.beta;

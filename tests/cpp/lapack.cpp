@@ -13,8 +13,6 @@ void dgemm_(const char*, const char*, const int*, const int*, const int*, const 
 void dsyrk_(const char*, const char*, const int*, const int*, const double*,
             const double*, const int*, const double*, double*, const int*, std::size_t,
             std::size_t);
-void dsyevd_(const char*, const char*, const int*, double*, const int*, double*, double*,
-             const int*, int*, const int*, int*, std::size_t, std::size_t);
 void dsytrd_(const char*, const int*, double*, const int*, double*, double*, double*,
              double*, const int*, int*, std::size_t);
 void dormtr_(const char*, const char*, const char*, const int*, const int*, const double*,
@@ -59,23 +57,6 @@ void syrk(double alpha, const ConstMatrixRef& A, double beta, MatrixRef C) {
   const int lda = as_int(A.outerStride()), ldc = as_int(C.outerStride());
   if (n == 0) return;
   dsyrk_("L", "N", &n, &k, &alpha, A.data(), &lda, &beta, C.data(), &ldc, 1, 1);
-}
-
-void eigen_symmetric(MatrixRef A, Vector& d) {
-  const int n = as_int(A.rows()), lda = as_int(A.outerStride());
-  d.resize(n);
-  if (n == 0) return;
-  int info = 0, lwork = -1, liwork = -1, iwork_size = 0;
-  double work_size = 0;
-  dsyevd_("V", "L", &n, A.data(), &lda, d.data(), &work_size, &lwork, &iwork_size,
-          &liwork, &info, 1, 1);
-  lwork = static_cast<int>(work_size);
-  liwork = iwork_size;
-  std::vector<double> work(static_cast<std::size_t>(lwork));
-  std::vector<int> iwork(static_cast<std::size_t>(liwork));
-  dsyevd_("V", "L", &n, A.data(), &lda, d.data(), work.data(), &lwork, iwork.data(),
-          &liwork, &info, 1, 1);
-  if (info != 0) throw Error("eigen_failed", {{"info", info}});
 }
 
 void tridiagonalise(MatrixRef A, Vector& d, Vector& e, Vector& reflectors) {

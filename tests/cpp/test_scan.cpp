@@ -1,9 +1,9 @@
+#include <Eigen/Eigenvalues>
 #include <cmath>
 #include <limits>
 #include <random>
 
 #include "check.h"
-#include "core/lapack.h"
 #include "core/scan.h"
 
 using namespace kinlmm;
@@ -109,8 +109,9 @@ Best brute_force(const Problem& m, const Vector& x, bool reml) {
 Problem make_problem(Random& random, Index q, Index p, bool repeated, double lambda) {
   Problem m;
   const Matrix L = random.normals(q, q);
-  m.U = L * L.transpose();
-  lapack::eigen_symmetric(m.U, m.d);
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(L * L.transpose());
+  m.U = eigen.eigenvectors();
+  m.d = eigen.eigenvalues();
   m.d = m.d.cwiseMax(0) / m.d.mean();
   m.scale = Vector::Ones(q);
   m.n = static_cast<double>(q);

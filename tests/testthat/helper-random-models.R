@@ -73,9 +73,9 @@ random_bars <- function(groups, data, max_theta) {
     if (slopes > 0 && stats::runif(1) < 0.15) columns[[1]] <- "0"
     if (identical(columns, "0")) columns <- "1"
     lhs <- paste(columns, collapse = " + ")
-    bars[[i]] <- list(text = paste0("(", lhs, " ", bar, " ", paste(names, collapse = "/"), ")"),
-                      codes = codes, columns = setdiff(columns, "0"),
-                      independent = bar == "||")
+    group <- paste(names, collapse = "/")
+    bars[[i]] <- list(text = paste0("(", lhs, " ", bar, " ", group, ")"), codes = codes,
+                      columns = setdiff(columns, "0"), independent = bar == "||")
   }
   bars
 }

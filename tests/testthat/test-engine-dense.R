@@ -82,10 +82,11 @@ test_that("moments are those of the components in the units of the user", {
   each_model(function(model) {
     engine <- model$engine
     theta <- seq(0.3, 1.2, length.out = n_theta(engine))
-    psi <- unlist(lapply(term_factors(model$random, theta), function(T) pack_lower(tcrossprod(T))))
+    psi <- unlist(lapply(term_factors(model$random, theta), function(factor) {
+      pack_lower(tcrossprod(factor))
+    }))
     at_psi <- function(psi, what) {
-      parts <- split_packed(psi, vapply(engine$units, ncol, 1L))
-      theta <- unlist(lapply(parts, function(part) {
+      theta <- unlist(lapply(split_packed(psi, term_sizes(engine)), function(part) {
         pack_lower(t(chol(unpack_lower(part, symmetric = TRUE))))
       }))
       c(engine_moments(engine, theta, order = 1L)[[what]])
@@ -233,4 +234,26 @@ test_that("a singular kernel is as good as any other", {
   model$engine <- engine_of(model)
   expect_equal(engine_criterion(model$engine, c(2, 1), TRUE),
                dense_by_hand(model, c(2, 1), TRUE), tolerance = 1e-11)
+})
+
+test_that("a fit of two kernels beside an i.i.d. term is the dense reference's", {
+  data <- example
+  fit <- suppressMessages(
+    lmmfit(y ~ x + kin(1 | id, K) + kin(1 | id, K2) + (1 | id), data, weights = w))
+  expect_equal(fit$engine$name, "dense")
+  model <- dense_model(formula(fit), data, weighted = TRUE)
+  by_hand <- function(theta) dense_by_hand(model, theta, TRUE)
+  starts <- list(c(1, 1, 1), c(0.1, 1, 1), c(1, 0.1, 0.1))
+  best <- min(vapply(starts, function(start) {
+    stats::optim(start, by_hand, control = list(reltol = 1e-12, maxit = 2000))$value
+  }, numeric(1)))
+  expect_equal(deviance(fit), best, tolerance = 1e-9)
+  expect_equal(deviance(fit), by_hand(unname(fit$theta)), tolerance = 1e-11)
+  at <- dense_design(model, unname(fit$theta))
+  reference <- dense_effects(model$y, model$X, at$Z, at$D, model$W, TRUE)
+  expect_equal(fixef(fit), reference$beta, tolerance = 1e-8, ignore_attr = TRUE)
+  expect_equal(vcov(fit), reference$vcov, tolerance = 1e-8, ignore_attr = TRUE)
+  predicted <- blup(fit)
+  expect_equal(predicted$value, reference$mode, tolerance = 1e-8, ignore_attr = TRUE)
+  expect_equal(predicted$pev, reference$prediction, tolerance = 1e-8, ignore_attr = TRUE)
 })

@@ -58,7 +58,7 @@ test_that("the covariance of a singular fit is that of movements on the boundary
                }, numeric(3)), tolerance = 1e-8)
   # Psi_21 counts once: g11 a1^2 + g21 a1 a2 + g22 a2^2
   expect_equal(block$curvature, matrix(c(2, 4, 4, 8), 2))
-  expect_equal(boundary_block(diag(2), numeric(3))$jacobian, diag(3))
+  expect_equal(boundary_block(diag(2), numeric(3))$jacobian, diag(c(2, 1, 2)))
   none <- boundary_block(matrix(0, 2, 2), numeric(3))
   expect_equal(dim(none$jacobian), c(3L, 0L))
 })
@@ -188,4 +188,24 @@ test_that("degrees of freedom do not depend on the unit of the response", {
   })
   expect_equal(tables[[1]], tables[[2]], tolerance = 1e-6)
   expect_equal(tables[[3]], tables[[2]], tolerance = 1e-6)
+})
+
+test_that("crossed and nested factors, slopes, near and on the boundary: the peers' figures", {
+  skip_if_not_installed("lmerTest")
+  skip_if_not_installed("pbkrtest")
+  random <- c("(1 | g) + (1 | h)", "(x | g) + (1 | h)", "(x | g) + (z | h)", "(1 | g / h)")
+  for (seed in 14:17) {
+    d <- withr::with_seed(seed, {
+      d <- data.frame(g = factor(sample(12, 120, TRUE)), h = factor(sample(8, 120, TRUE)),
+                      x = stats::rnorm(120), z = stats::rnorm(120))
+      d$y <- d$x + stats::rnorm(12)[d$g] * d$x + stats::rnorm(8)[d$h] + stats::rnorm(120)
+      d
+    })
+    formula <- stats::as.formula(paste("y ~ x + z +", random[[seed - 13]]))
+    fit <- suppressMessages(lmmfit(formula, d))
+    theirs <- lmer_at(fit, d)
+    expect_equal(coef(summary(fit)), coef(summary(theirs)), tolerance = 1e-5)
+    expect_equal(coef(summary(fit, ddf = "Kenward-Roger")),
+                 coef(summary(theirs, ddf = "Kenward-Roger")), tolerance = 1e-8)
+  }
 })

@@ -73,6 +73,32 @@ test_that("names, shapes and values are lme4's", {
   }
 })
 
+test_that("crossed and nested factors: the same parts by term, whatever their order", {
+  skip_if_not_installed("lme4")
+  d <- mixed_example()
+  d$h <- factor(rep(1:16, length.out = 120)[c(120:1)])
+  exact <- lme4::lmerControl(optimizer = "bobyqa", optCtrl = list(rhoend = 1e-9),
+                             calc.derivs = FALSE, check.conv.singular = "ignore")
+  for (formula in list(y ~ x + (z | g) + (1 | h), y ~ x + (0 + z | g) + (1 | h / f))) {
+    ours <- suppressMessages(lmmfit(formula, d))
+    theirs <- lme4::lmer(formula, d, control = exact)
+    for (part in c("theta", "lower", "l_i", "p_i", "q_i", "m_i", "cnms", "mmList", "flist",
+                   "Ztlist", "Tlist")) {
+      b <- getME(theirs, part)
+      expect_equal(lapply(getME(ours, part)[names(b)], c), lapply(b, c), tolerance = 0.02,
+                   info = part, ignore_attr = TRUE)
+    }
+    expect_equal(dense(getME(ours, "Z") %*% getME(ours, "b")),
+                 dense(getME(theirs, "Z") %*% getME(theirs, "b")), tolerance = 0.01)
+    expect_equal(getME(ours, "devcomp")$cmp[["REML"]],
+                 getME(theirs, "devcomp")$cmp[["REML"]], tolerance = 1e-7)
+    expect_equal(drop(getME(ours, "b")),
+                 as.vector(getME(ours, "Lambda") %*% getME(ours, "u")), tolerance = 1e-7)
+    expect_equal(crossprod(getME(ours, "RZX")) + crossprod(getME(ours, "RX")),
+                 crossprod(getME(ours, "X")))
+  }
+})
+
 test_that("several names give a list, unknown ones an error that has the known", {
   expect_named(getME(fit, c("X", "theta")), c("X", "theta"))
   expect_identical(getME(fit, "ALL")$beta, unname(fixef(fit)))

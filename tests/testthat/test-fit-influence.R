@@ -52,6 +52,37 @@ test_that("leverages and Cook's distances of records are lme4's", {
   expect_true(is.na(hatvalues(fit)[[7]]))
 })
 
+test_that("leverages of crossed and nested factors are lme4's", {
+  skip_if_not_installed("lme4")
+  d <- mixed_example()
+  d$h <- factor(rep(1:8, length.out = 120)[c(120:1)])
+  for (formula in list(y ~ x + (z | g) + (1 | h), y ~ x + (1 | h / f), y ~ x + (1 | g:h))) {
+    fit <- suppressMessages(lmmfit(formula, d, weights = w))
+    theta <- getME(fit, "theta")
+    make <- function(...) {
+      control <- lme4::lmerControl(optimizer = NULL, calc.derivs = FALSE,
+                                   check.conv.singular = "ignore")
+      lme4::lmer(formula, d, weights = w, control = control, ...)
+    }
+    theirs <- make(start = unname(theta[names(getME(make(), "theta"))]))
+    expect_equal(hatvalues(fit), hatvalues(theirs), tolerance = 1e-8)
+    expect_equal(cooks.distance(fit), cooks.distance(theirs), tolerance = 1e-8)
+  }
+})
+
+test_that("groups of crossed factors can be deleted", {
+  d <- mixed_example()
+  d$h <- factor(rep(1:8, length.out = 120)[c(120:1)])
+  fit <- suppressMessages(lmmfit(y ~ x + (z | g) + (1 | h), d))
+  without <- influence(fit, "h")
+  expect_equal(without$`fixed.effects[-h]`["3", ],
+               fixef(suppressMessages(update(fit, data = d[d$h != "3", ]))),
+               tolerance = 1e-6)
+  expect_equal(names(without$var.cov.comps),
+               c("sigma^2", "g:v[(Intercept)]", "g:C[z,(Intercept)]", "g:v[z]",
+                 "h:v[(Intercept)]"))
+})
+
 test_that("a deleted group is the model fitted without it", {
   d <- mixed_example()
   fit <- lmmfit(y ~ x + (z | g), d, weights = w)
@@ -114,4 +145,31 @@ test_that("fields are lme4's", {
                tolerance = 0.05)
   expect_equal(dfbetas(ours), dfbetas(theirs), tolerance = 0.05)
   expect_equal(dfbeta(ours, "var.cov"), dfbeta(theirs, "var.cov"), tolerance = 0.1)
+})
+
+test_that("leverages with a kernel beside another term, and with a slope", {
+  withr::local_seed(6)
+  K <- toy_kinship(20, m = 60)
+  data <- toy_pheno(K, records = rep(c(1L, 3L), 10))
+  fit <- suppressMessages(lmmfit(y ~ x + (1 | id), data, weights = w,
+                                 kinship = list(id = K)))
+  # the parts that leverages are made of, at parameters of any size
+  slope <- fit$random$id
+  slope$Z <- cbind(1, data$x)
+  slope$columns <- c("(Intercept)", "x")
+  plain <- fit$random$id
+  plain["kernel"] <- list(NULL)
+  fit$random <- list(id = slope, id.1 = plain)
+  fit$theta <- c(0.8, 0.3, 0.5, 0.6)
+  ids <- levels(plain$factor)
+  own <- K[ids, ids]
+  D <- matrix(0, 60, 60)
+  factor <- matrix(c(0.8, 0.3, 0, 0.5), 2)
+  D[1:40, 1:40] <- kronecker(own, tcrossprod(factor))
+  D[41:60, 41:60] <- 0.36 * diag(20)
+  Z <- model.matrix(fit, "random")
+  X <- model.matrix(fit)
+  H <- diag(1 / data$w) + Z %*% D %*% t(Z)
+  fit$vcov <- fit$sigma^2 * solve(t(X) %*% solve(H, X))
+  expect_equal(unname(hatvalues(fit)), dense_leverage(X, Z, D, data$w), tolerance = 1e-9)
 })

@@ -43,6 +43,18 @@ test_that("intervals are those of confint()", {
   expect_equal(values$conf.high - values$estimate, stats::qnorm(0.975) * values$std.error)
 })
 
+test_that("fixed effects have the tests of summary()", {
+  for (ddf in c("Satterthwaite", "Kenward-Roger")) {
+    table <- coef(summary(fit, ddf = ddf))
+    rows <- tidy(fit, "fixed", conf.int = TRUE, ddf = ddf)
+    expect_equal(rows$df, unname(table[, "df"]))
+    expect_equal(rows$p.value, unname(table[, "Pr(>|t|)"]))
+    expect_equal((rows$conf.high - rows$estimate) / rows$std.error,
+                 stats::qt(0.975, rows$df))
+  }
+  expect_true("df" %in% names(tidy(fit)))
+})
+
 test_that("augment() keeps rows of the data that were left out, and predicts new ones", {
   d <- mixed_example()
   d$x[3] <- NA

@@ -34,3 +34,14 @@ test_that("linear hypotheses, functions of the coefficients and variance inflati
   expect_named(car::vif(lmmfit(y ~ z + x + (1 | g), d)), c("z", "x"))
   expect_kinlmm_error(car::vif(lmmfit(y ~ x + (1 | g), d)), "argument", "1 term")
 })
+
+test_that("F tests have the degrees of freedom of Kenward and Roger", {
+  skip_if_not_installed("pbkrtest")
+  plain <- lmmfit(formula, d)
+  same <- lme4::lmer(formula, d, control = exact)
+  for (type in c("II", "III")) {
+    a <- car::Anova(plain, type = type, test.statistic = "F")
+    b <- car::Anova(same, type = type, test.statistic = "F")
+    expect_equal(a, b, tolerance = 1e-3)
+  }
+})

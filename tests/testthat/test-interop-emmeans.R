@@ -48,3 +48,20 @@ test_that("another covariance is used when given, and data need not be found aga
   expect_equal(also$SE, double$SE)
   expect_error(emmeans::emmeans(fit, "f", mode = "nonsense"))
 })
+
+test_that("degrees of freedom are those of Satterthwaite, and of Kenward and Roger", {
+  skip_if_not_installed("lmerTest")
+  skip_if_not_installed("pbkrtest")
+  d <- mixed_example()
+  ours <- lmmfit(y ~ f * x + (1 | g), d)
+  theirs <- lmerTest::lmer(y ~ f * x + (1 | g), d, control = exact)
+  for (mode in c("satterthwaite", "kenward-roger")) {
+    a <- table_of(emmeans::emmeans(ours, "f", mode = mode, at = list(x = 1)))
+    b <- table_of(emmeans::emmeans(theirs, "f", mode = mode, at = list(x = 1)))
+    expect_equal(a, b, tolerance = 1e-3, ignore_attr = TRUE)
+    expect_true(all(is.finite(a$df)))
+  }
+  expect_equal(table_of(emmeans::emmeans(ours, "f", at = list(x = 1)))$df,
+               table_of(emmeans::emmeans(ours, "f", mode = "satterthwaite",
+                                         at = list(x = 1)))$df)
+})

@@ -56,3 +56,16 @@ test_that("parameters of both kinds", {
   expect_equal(insight::find_algorithm(refitML(fit))$algorithm, "ML")
   expect_equal(insight::get_df(fit, "normal"), Inf)
 })
+
+test_that("coefficients of determination are those of lme4's fit", {
+  skip_if_not_installed("performance")
+  skip_if_not_installed("lme4")
+  theirs <- lme4::lmer(distance ~ age * Sex + (age | Subject), data)
+  expect_equal(unlist(performance::r2(fit)), unlist(performance::r2(theirs)),
+               tolerance = 1e-3)
+  expect_equal(unlist(performance::icc(fit)), unlist(performance::icc(theirs)),
+               tolerance = 1e-3)
+  expect_true(performance::check_convergence(fit))
+  expect_lt(attr(performance::check_convergence(fit), "gradient"), 1e-6)
+  expect_false(performance::check_singularity(fit))
+})

@@ -101,3 +101,11 @@ test_that("fits of lme4 are known without it, and ours before and after it is lo
   ))
   expect_equal(utils::tail(said, 1L), "done")
 })
+
+test_that("contest() is lmerTest's where that is loaded", {
+  skip_if_not_installed("lmerTest")
+  loadNamespace("lmerTest")
+  expect_identical(getExportedValue("kinlmm", "contest"),
+                   getExportedValue("lmerTest", "contest"))
+  expect_s3_class(contest(fit, c(0, 1)), "data.frame")
+})

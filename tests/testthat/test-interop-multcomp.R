@@ -15,3 +15,15 @@ test_that("simultaneous tests are those of lme4's fit", {
   t_tests <- multcomp::glht(fit, "x = 0", df = 10)
   expect_equal(t_tests$df, 10)
 })
+
+test_that("comparisons of the levels of a factor", {
+  d <- mixed_example()
+  fit <- lmmfit(y ~ f + x + (1 | g), d)
+  theirs <- lme4::lmer(y ~ f + x + (1 | g), d)
+  pairs <- multcomp::mcp(f = "Tukey")
+  a <- multcomp::glht(fit, pairs)
+  b <- multcomp::glht(theirs, pairs)
+  expect_equal(a$linfct, b$linfct)
+  expect_equal(summary(a, test = multcomp::univariate())$test$tstat,
+               summary(b, test = multcomp::univariate())$test$tstat, tolerance = 1e-5)
+})

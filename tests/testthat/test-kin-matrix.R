@@ -131,3 +131,12 @@ test_that("numbers as ids are matched whatever R made of them", {
   expect_equal(rownames(check(numeric, c("100000", "3"))), c("100000", "200000", 3:6))
   expect_equal(rownames(check(numeric, "1e+05"))[1], "1e+05")
 })
+
+test_that("the root of a kernel of any rank", {
+  expect_equal(crossprod(kernel_root(K)), unname(K), tolerance = 1e-12)
+  low <- tcrossprod(matrix(sin(1:12), 6))
+  root <- kernel_root(low)
+  expect_equal(crossprod(root), low, tolerance = 1e-12)
+  expect_equal(qr(root)$rank, 2L)
+  expect_equal(crossprod(kernel_root(diag(c(2, 0)))), diag(c(2, 0)))
+})

@@ -63,7 +63,6 @@ test_that("kinship is a list named by grouping factors", {
   expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(animal = K)),
                       "kinship_group", c("Not a grouping factor: \"animal\"", "\"id\""))
   expect_kinlmm_error(lmmfit(y ~ kin(1 | id, Kay), data), "variable", "Kay")
-  expect_kinlmm_error(lmmfit(y ~ kin(x | id, K), data), "unsupported", "with slopes")
 })
 
 test_that("slopes must be finite", {
