@@ -19,17 +19,25 @@
 #' a variable, a function of variables such as `factor(id)`, or an interaction `a:b`; whole
 #' numbers become levels without an exponent ("100000").
 #'
-#' This version fits one grouping factor: either with i.i.d. effects (intercept, or
-#' intercept and slopes), or with one kernel and an intercept, with one or several
-#' records per individual.
+#' Terms may be crossed, `(1 | a) + (1 | b)`, or nested, `(1 | a / b)`; the left-hand side
+#' may hold matrices and bases such as `poly(x, 2)`. Terms with a kernel may stand beside
+#' others, on the same grouping factor too (repeated records: a genetic and a permanent
+#' effect), and may have slopes, `kin(1 + age | id, K)`. An inverse relationship matrix is
+#' given as [precision()].
 #'
 #' @section Method:
 #' The criterion is -2 times the full log-likelihood, with the fixed effects and the
-#' residual variance profiled out; its gradient and Hessian are exact. I.i.d. effects are
-#' computed from cross-products within levels, a kernel in its eigenbasis; no evaluation
-#' depends on the number of records. With one variance ratio every local minimum over the
-#' whole range is found; with several a trust-region Newton search runs from several
-#' starts. A variance is zero only when the derivative at zero says so.
+#' residual variance profiled out; its gradient is exact. I.i.d. effects are computed from
+#' cross-products: levels with equal designs are merged, the grouping factor with the most
+#' effects is eliminated level by level, and what remains of the others is factored, dense or
+#' sparse. One kernel is reduced to a tridiagonal matrix; several kernels, or kernels beside
+#' other terms, are matrices of the order of what the effects span. But for the last, no
+#' evaluation depends on the number of records.
+#'
+#' With one variance ratio every local minimum over the whole range is found; otherwise a
+#' trust-region Newton search runs from one or several starts, with the exact Hessian or,
+#' where that is dear, the average information. A covariance is singular only when the
+#' derivatives on the boundary say so.
 #'
 #' @param formula (`formula`) response ~ fixed effects + random terms.
 #' @param data (`data.frame`, `list` or `environment`) where the variables are. By default
@@ -58,7 +66,8 @@
 #' @param control the settings made by [lmm_control()].
 #' @param ... not used; anything here is an error.
 #'
-#' @return An object of class `lmmfit`: a list with
+#' @return With several responses, `cbind(y1, y2) ~ ...`, an object of class `lmmfits`, see
+#'   [refit()]. With one an object of class `lmmfit`: a list with
 #'   \item{call, formula}{what was asked}
 #'   \item{coefficients}{the p fixed effects; `dropped` the names of columns left out
 #'     because they are combinations of others}
@@ -124,6 +133,7 @@ lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, o
   check_start(start, engine, here)
   opt <- engine_optimise(engine, REML, control, start)
   fit <- new_lmmfit(call, parts$formula, REML, frame, fixed, random, engine, opt, control)
+  if (!is.null(frame$responses)) return(new_lmmfits(fit, frame$responses))
   report_convergence(fit)
   fit
 }
