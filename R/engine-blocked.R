@@ -71,13 +71,19 @@ engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) 
   if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
   fit <- check_core(cpp_blocked_optimise(engine$data, REML, control$tolerance,
                                          control$max_iterations, starts))
-  unit_record(engine, fit)
+  opt <- unit_record(engine, fit)
+  opt$known <- list(moments = fit$moments[c("logdet", "S")], effects = fit$effects)
+  opt
 }
 
-# T = I, and where an evaluation costs little also larger and smaller.
+# Starts beside that of the method of moments, where an evaluation costs little: small and
+# large variances, and slopes that are small beside the intercept.
 blocked_starts <- function(engine) {
+  intercepts <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(c(1, numeric(k - 1L)), k))))
   diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
-  outer(diagonal, if (blocked_cost(engine) < 1e5) c(1, 0.1, 10) else 1)
+  if (blocked_cost(engine) >= 1e5) return(matrix(0, length(diagonal), 0L))
+  unique(cbind(diagonal * 0.1, diagonal * 10, intercepts + 0.1 * (diagonal - intercepts)),
+         MARGIN = 2L)
 }
 
 # Roughly the arithmetic of one evaluation.
@@ -103,8 +109,8 @@ recombine_blocked <- function(data, M) {
 }
 
 #' @exportS3Method
-engine_modes.engine_blocked <- function(engine, theta, random) {
-  effects <- blocked_effects(engine, theta, FALSE)
+engine_modes.engine_blocked <- function(engine, theta, random, known = NULL) {
+  effects <- if (is.null(known)) blocked_effects(engine, theta, FALSE) else known
   out <- random
   for (block in blocked_blocks(engine, random)) {
     mode <- effects[[block$at]]$mode

@@ -359,7 +359,7 @@ level_covariances <- function(engine, t, term, factor) {
 }
 
 #' @exportS3Method
-engine_modes.engine_dense <- function(engine, theta, random) {
+engine_modes.engine_dense <- function(engine, theta, random, known = NULL) {
   at <- dense_at(engine, theta)
   Py <- backsolve(at$root, at$residual)
   factors <- unit_factors(engine, theta)

@@ -109,7 +109,7 @@ without_intercept <- function(engine) {
 # and the variance given beta has H^-1 for P.
 
 #' @exportS3Method
-engine_modes.engine_rotated <- function(engine, theta, random) {
+engine_modes.engine_rotated <- function(engine, theta, random, known = NULL) {
   kernel <- random[[1L]]$kernel
   at <- ratio_at(engine, theta)
   through <- cpp_rotated_solve(engine$data, theta^2, matrix(at$residual))

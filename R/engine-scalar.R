@@ -27,7 +27,7 @@ engine_recombine.engine_scalar <- function(engine, M) {
 }
 
 #' @exportS3Method
-engine_modes.engine_scalar <- function(engine, theta, random) {
+engine_modes.engine_scalar <- function(engine, theta, random, known = NULL) {
   engine <- level_engine(engine)
   at <- ratio_at(engine, theta)
   mode <- matrix(theta^2 * sqrt(engine$data$d) * at$w * at$residual,

@@ -7,7 +7,9 @@
 # and answers
 #   engine_moments(engine, theta, order)    list(logdet, S), see below; for an order of 1
 #     and more also `trace` and `W`, of 2 also `traces` and `WW`
-#   engine_optimise(engine, REML, control)  the convergence record, with theta
+#   engine_optimise(engine, REML, control)  the convergence record, with theta; `known`, if
+#     it is there, is what was computed there already: `moments`, and `effects` for
+#     engine_modes()
 #   engine_modes(engine, theta, random)     the random effects, by the labels of the terms:
 #     levels x k, with a kernel all its ids
 #   engine_variances(engine, theta, sigma, random)  their variances by block (see
@@ -25,7 +27,7 @@ engine_moments <- function(engine, theta, order = 0L) UseMethod("engine_moments"
 engine_optimise <- function(engine, REML, control, start = NULL) {
   UseMethod("engine_optimise")
 }
-engine_modes <- function(engine, theta, random) UseMethod("engine_modes")
+engine_modes <- function(engine, theta, random, known = NULL) UseMethod("engine_modes")
 engine_variances <- function(engine, theta, sigma, random) UseMethod("engine_variances")
 
 engine_recombine <- function(engine, M) UseMethod("engine_recombine")
@@ -56,9 +58,9 @@ new_engine <- function(name, reason, data, work, family = NULL, ...) {
 
 # beta, its covariance without sigma2, y'Py and log-determinants at theta, on the scale
 # of X as the user gave it.
-engine_fixed <- function(engine, theta) {
+engine_fixed <- function(engine, theta, at = NULL) {
   work <- engine$work
-  at <- engine_moments(engine, theta)
+  if (is.null(at)) at <- engine_moments(engine, theta)
   p <- work$p
   if (p == 0L) {
     return(list(beta = stats::setNames(numeric(), character()), unscaled = matrix(0, 0, 0),

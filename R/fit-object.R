@@ -13,7 +13,9 @@ new_lmmfit <- function(call, formula, REML, frame, fixed, random, engine, opt, c
 # The parts of a fit that depend on the criterion, at its optimum.
 at_optimum <- function(fit, opt, REML) {
   engine <- fit$engine
-  at <- engine_fixed(engine, opt$theta)
+  known <- opt$known
+  opt$known <- NULL
+  at <- engine_fixed(engine, opt$theta, known$moments)
   dof <- engine$work$n - if (REML) engine$work$p else 0
   fit$REML <- REML
   fit$theta <- stats::setNames(opt$theta, theta_names(fit$random))
@@ -22,7 +24,7 @@ at_optimum <- function(fit, opt, REML) {
   fit$vcov <- fit$sigma^2 * at$unscaled
   opt$criterion <- engine_criterion(engine, opt$theta, REML, at)
   fit$opt <- opt
-  fit$modes <- engine_modes(engine, opt$theta, fit$random)
+  fit$modes <- engine_modes(engine, opt$theta, fit$random, known$effects)
   fit
 }
 

@@ -122,7 +122,8 @@ refit_blocked <- function(fit, Y) {
   data <- if (is.null(engine$levels)) engine$data else engine$levels
   starts <- cbind(unit_theta(engine, unname(fit$theta)), blocked_starts(engine))
   # on a boundary the search would begin at a saddle
-  starts[starts[, 1L] == 0 & starts[, 2L] != 0, 1L] <- 0.1
+  on_diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k)))) == 1
+  starts[starts[, 1L] == 0 & on_diagonal, 1L] <- 0.1
   at <- check_core(cpp_blocked_refit(data, factors, work$Q, (Y - fit$offset) * work$root,
                                      fit$REML, fit$control$tolerance,
                                      fit$control$max_iterations, starts, n_threads()))

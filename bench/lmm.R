@@ -129,7 +129,7 @@ run_refits <- function(count = 10000L, few = 200L) {
   theirs <- lme4::lmer(formula, lme4::sleepstudy)
   responses <- as.matrix(simulate(mine, count, seed = 1))
   measured <- vapply(seq_len(runs), function(run) {
-    c(kinlmm = seconds(fits <<- quiet(refit(mine, responses))) / count,
+    c(kinlmm = seconds(quiet(refit(mine, responses))) / count,
       lme4 = seconds(for (i in seq_len(few)) quiet(lme4::refit(theirs, responses[, i]))) / few)
   }, numeric(2))
   apply(measured, 1, median)

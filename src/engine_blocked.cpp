@@ -71,6 +71,17 @@ BlockedData as_blocked(const Rcpp::List& x) {
   return data;
 }
 
+Rcpp::List wrap_effects(const std::vector<Blocked::Effects>& factors) {
+  Rcpp::List out;
+  for (const Blocked::Effects& effects : factors) {
+    out.push_back(Rcpp::List::create(
+        Rcpp::_["mode"] = glue::wrap_matrix(effects.mode),
+        Rcpp::_["conditional"] = glue::wrap_matrix(effects.conditional),
+        Rcpp::_["prediction"] = glue::wrap_matrix(effects.prediction)));
+  }
+  return out;
+}
+
 // factors: lists of level (0-based), q and Z, in the order of elimination.
 std::vector<FactorRows> as_rows(const Rcpp::List& factors) {
   std::vector<FactorRows> out;
@@ -117,6 +128,8 @@ Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int o
   });
 }
 
+// starts: further ones in columns, beside that of the method of moments. The moments and,
+// where levels are not merged, the effects at the optimum are there already.
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
                                 int max_iterations, Rcpp::NumericMatrix starts) {
@@ -132,8 +145,14 @@ Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
       Rcpp::checkUserInterrupt();
       return engine.moments(theta, order);
     };
-    return glue::wrap_optimum(optimise(moments, blocked.n, engine.covariance(), settings,
-                                       glue::columns_of(starts)));
+    std::vector<Vector> from = glue::columns_of(starts);
+    from.insert(from.begin(), engine.moment_start());
+    const Optimum fit = optimise(moments, blocked.n, engine.covariance(), settings, from);
+    Rcpp::List out = glue::wrap_optimum(fit);
+    out["moments"] = glue::wrap_moments(engine.moments(fit.theta, Order::value));
+    if (blocked.rest_size() > 0)
+      out["effects"] = wrap_effects(engine.effects(fit.theta, false));
+    return out;
   });
 }
 

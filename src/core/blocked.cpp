@@ -782,21 +782,72 @@ void Blocked::add_rest_traces(Moments& out) const {
   }
 }
 
-Moments Blocked::moments(const Vector& theta, Order order) {
-  Moments out;
-  eliminate(theta, out);
-  if (order == Order::value) return out;
-  whiten(out);
-  if (!rest_) add_class_products(out, order == Order::exact);
-  if (rest_ && order == Order::average) add_average(out);
-  if (rest_ && order == Order::exact) add_products(out);
-  if (order == Order::exact) add_traces(out);
-  return out;
+void Blocked::update(const Vector& theta, Order order) {
+  theta_.resize(0);  // nothing is there if this throws
+  moments_ = Moments();
+  eliminate(theta, moments_);
+  if (order != Order::value) {
+    whiten(moments_);
+    if (!rest_) add_class_products(moments_, order == Order::exact);
+    if (rest_ && order == Order::average) add_average(moments_);
+    if (rest_ && order == Order::exact) add_products(moments_);
+    if (order == Order::exact) add_traces(moments_);
+  }
+  theta_ = theta;
+  order_ = order;
+}
+
+const Moments& Blocked::moments(const Vector& theta, Order order) {
+  const bool same = theta_.size() == theta.size() && theta_ == theta;
+  if (!same || order_ < order) update(theta, order);
+  return moments_;
+}
+
+Vector Blocked::moment_start() const {
+  const Index p = data_.p, width = p + 1, k = data_.factors[0].k;
+  const double n = static_cast<double>(data_.n);
+  const double total = data_.C(p, p) / (n - static_cast<double>(p));
+  Vector share = Vector::Zero(covariance_.count());
+  double explained = 0;
+  for (std::size_t c = 0; c < components_.size(); ++c) {
+    if (components_[c].row != components_[c].col) continue;
+    const Index a = components_[c].row;
+    double between = 0, trace = 0, squares = 0;  // (Z'r)^2, Z'Z and its square, by level
+    if (components_[c].factor == 0) {
+      for (Index j = 0; j < data_.classes(); ++j) {
+        const auto at = static_cast<std::size_t>(j);
+        const double zz = data_.A(a, j * k + a);
+        trace += data_.count[at] * zz;
+        squares += data_.count[at] * zz * zz;
+        for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
+          between += data_.B(a, s * width + p) * data_.B(a, s * width + p);
+        }
+      }
+    } else {
+      const Factor& factor = data_.factors[components_[c].factor];
+      for (Index l = 0; l < factor.q; ++l) {
+        const Index i = offset_[components_[c].factor] + l * factor.k + a;
+        const double zz = data_.rest.coeff(i, i);
+        trace += zz;
+        squares += zz * zz;
+        between += data_.rest_Xy(i, p) * data_.rest_Xy(i, p);
+      }
+    }
+    const auto at = static_cast<Index>(c);
+    share(at) = squares > 0 ? std::max(0.0, between / total - trace) / squares : 0;
+    explained += share(at) * trace / n;
+  }
+  const double left = std::max(0.1, 1 - explained);
+  for (std::size_t c = 0; c < components_.size(); ++c) {
+    if (components_[c].row != components_[c].col) continue;
+    double& at = share(static_cast<Index>(c));
+    at = std::sqrt(std::min(100.0, std::max(0.01, at / left)));
+  }
+  return share;
 }
 
 std::vector<Blocked::Effects> Blocked::effects(const Vector& theta, bool variances) {
-  const Moments at = moments(theta, Order::gradient);
-  const ProfiledFixed fixed = profiled_fixed(at.S);
+  const ProfiledFixed fixed = profiled_fixed(moments(theta, Order::gradient).S);
   const Index p = data_.p, width = p + 1;
   Vector a(width);
   a.head(p) = -fixed.beta;
@@ -842,8 +893,7 @@ std::vector<Blocked::Effects> Blocked::effects(const Vector& theta, bool varianc
 // H^-1_ii = 1 - z_i'Var(u | y) z_i, and (H^-1 X)_i = x_i - z_i'Psi Z'H^-1 X.
 Vector Blocked::leverage(const Vector& theta, const std::vector<FactorRows>& rows,
                          const ConstMatrixRef& Xy) {
-  const Moments at = moments(theta, Order::gradient);
-  const ProfiledFixed fixed = profiled_fixed(at.S);
+  const ProfiledFixed fixed = profiled_fixed(moments(theta, Order::gradient).S);
   const Index p = data_.p, width = p + 1, k = data_.factors[0].k;
   std::vector<Matrix> psi;
   for (const Matrix& T : T_) psi.push_back(T * T.transpose());

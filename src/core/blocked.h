@@ -73,13 +73,16 @@ class Blocked {
   explicit Blocked(const BlockedData& data);
 
   const Covariance& covariance() const { return covariance_; }
-  Moments moments(const Vector& theta, Order order);
+  const Moments& moments(const Vector& theta, Order order);
 
   // Whether the exact Hessian costs little beside the gradient.
   bool exact_is_cheap() const;
 
+  // A first theta: variances by the method of moments, each effect for itself.
+  Vector moment_start() const;
+
   // Random effects at theta, and their variances without sigma2, for each factor in the
-  // order of the data.
+  // order of the data. Costs little where moments() was last called with this theta.
   struct Effects {
     Matrix mode;         // k x q, Psi Z_j'H^-1(y - X beta)
     Matrix conditional;  // k x kq, Var(u_j | y, beta, theta)
@@ -116,7 +119,12 @@ class Blocked {
   std::vector<Component> components_;
   std::vector<Index> offset_;  // of the factors in the rest
   std::unique_ptr<Rest> rest_;
+  void update(const Vector& theta, Order order);
+
   // at the last theta
+  Vector theta_;
+  Order order_ = Order::value;
+  Moments moments_;
   std::vector<Matrix> T_;  // of the factors
   Matrix F_;               // k x k classes, T (T'A T + I)^-1 T'
   Matrix V_;               // k x k classes, I - A F

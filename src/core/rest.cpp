@@ -42,25 +42,49 @@ void apply_T(const std::vector<Placed>& blocks, const std::vector<Matrix>& T,
   }
 }
 
-// B = B T', or B T.
-void apply_T_right(const std::vector<Placed>& blocks, const std::vector<Matrix>& T,
-                   bool transpose, MatrixRef B) {
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    const Placed& block = blocks[b];
-    const Matrix op = transpose ? Matrix(T[b].transpose()) : T[b];
-    for (Index l = 0; l < block.q; ++l) {
-      auto columns = B.middleCols(block.first + l * block.k, block.k);
-      if (block.k == 1) {
-        columns *= op(0, 0);
-      } else {
-        columns = (columns * op).eval();
+// The lower triangle of T A T', or of T'A T, from that of A.
+void congruence(const std::vector<Placed>& blocks, const std::vector<Matrix>& T,
+                bool transpose, Matrix& A) {
+  for (std::size_t g = 0; g < blocks.size(); ++g) {
+    const Placed& right = blocks[g];
+    const Matrix op_g = transpose ? T[g] : Matrix(T[g].transpose());
+    for (Index m = 0; m < right.q; ++m) {
+      const Index column = right.first + m * right.k;
+      // the block on the diagonal is whole where its lower triangle is
+      auto own = A.block(column, column, right.k, right.k);
+      own.triangularView<Eigen::StrictlyUpper>() = own.transpose();
+      for (std::size_t f = g; f < blocks.size(); ++f) {
+        const Placed& left = blocks[f];
+        const Index from = f == g ? m : 0, row = left.first + from * left.k;
+        auto panel = A.block(row, column, (left.q - from) * left.k, right.k);
+        if (left.k == 1 && right.k == 1) {
+          panel *= T[f](0, 0) * op_g(0, 0);
+          continue;
+        }
+        const Matrix op_f = transpose ? Matrix(T[f].transpose()) : T[f];
+        panel = (panel * op_g).eval();
+        if (left.k == 1) {
+          panel *= op_f(0, 0);
+          continue;
+        }
+        for (Index l = 0; l < left.q - from; ++l) {
+          auto block = panel.middleRows(l * left.k, left.k);
+          block = (op_f * block).eval();
+        }
       }
     }
   }
 }
 
-void mirror(Matrix& A) {
-  for (Index j = 1; j < A.cols(); ++j) A.col(j).head(j) = A.row(j).head(j).transpose();
+void zero_lower(Matrix& A) {
+  for (Index j = 0; j < A.cols(); ++j) A.col(j).tail(A.rows() - j).setZero();
+}
+
+void copy_lower(const Matrix& from, Matrix& to) {
+  to.resize(from.rows(), from.cols());
+  for (Index j = 0; j < from.cols(); ++j) {
+    to.col(j).tail(from.rows() - j) = from.col(j).tail(from.rows() - j);
+  }
 }
 
 // T^-T (I - S_ll^-1) T^-1 = Z_l'H^-1 Z_l from the diagonal blocks of S^-1; false where so
@@ -79,13 +103,15 @@ bool blocks_by_difference(const Placed& block, const Matrix& T, const Matrix& S_
   return true;
 }
 
+// Of N, S and M only the lower triangle is kept.
 class DenseRest : public Rest {
  public:
   DenseRest(const SparseMatrix& ZZ, const std::vector<RestBlock>& blocks)
       : ZZ_(ZZ), blocks_(place(blocks)) {}
 
   void reset() override {
-    N_ = Matrix::Zero(ZZ_.rows(), ZZ_.cols());
+    N_.resize(ZZ_.rows(), ZZ_.cols());
+    zero_lower(N_);
     for (Index j = 0; j < ZZ_.outerSize(); ++j) {
       for (SparseMatrix::InnerIterator it(ZZ_, j); it; ++it) N_(it.row(), j) = it.value();
     }
@@ -101,30 +127,27 @@ class DenseRest : public Rest {
 
   double factor(const std::vector<Matrix>& T) override {
     T_ = T;
-    mirror(N_);
-    L_ = N_;
-    apply_T(blocks_, T_, true, L_);
-    apply_T_right(blocks_, T_, false, L_);
+    copy_lower(N_, L_);
+    congruence(blocks_, T_, true, L_);
     L_.diagonal().array() += 1;
     if (!lapack::cholesky(L_)) throw Error("not_positive_definite");
     return 2 * L_.diagonal().array().log().sum();
   }
 
   void invert() override {
-    M_ = L_;
+    copy_lower(L_, M_);
     lapack::cholesky_inverse(M_);
-    mirror(M_);
     S_inverse_.clear();
     for (const Placed& block : blocks_) {
       Matrix diagonal(block.k, block.k * block.q);
       for (Index l = 0; l < block.q; ++l) {
         const Index at = block.first + l * block.k;
-        diagonal.middleCols(l * block.k, block.k) = M_.block(at, at, block.k, block.k);
+        diagonal.middleCols(l * block.k, block.k) =
+            M_.block(at, at, block.k, block.k).selfadjointView<Eigen::Lower>();
       }
       S_inverse_.push_back(std::move(diagonal));
     }
-    apply_T(blocks_, T_, false, M_);
-    apply_T_right(blocks_, T_, true, M_);
+    congruence(blocks_, T_, false, M_);
   }
 
   Matrix multiply_N(const Matrix& B) const override { return product(N_, B); }
@@ -141,7 +164,7 @@ class DenseRest : public Rest {
     out.resize(size, size);
     for (Index b = 0; b < size; ++b) {
       const double* from = &M_.coeffRef(0, columns[b]);
-      for (Index a = 0; a < size; ++a) out(a, b) = from[columns[a]];
+      for (Index a = b; a < size; ++a) out(a, b) = out(b, a) = from[columns[a]];
     }
   }
 
@@ -150,8 +173,9 @@ class DenseRest : public Rest {
     Matrix out;
     if (blocks_by_difference(block, T_[b], S_inverse_[b], out)) return out;
     const Index width = block.k * block.q;
-    const Matrix panel = N_.middleCols(block.first, width);
-    const Matrix MN = product(M_, panel);
+    Matrix unit = Matrix::Zero(N_.rows(), width);
+    unit.middleRows(block.first, width).setIdentity();
+    const Matrix panel = multiply_N(unit), MN = multiply_M(panel);
     out.resize(block.k, width);
     for (Index l = 0; l < block.q; ++l) {
       const Index first = l * block.k;
@@ -166,11 +190,11 @@ class DenseRest : public Rest {
 
  private:
   static Matrix product(const Matrix& A, const Matrix& B) {
-    Matrix out(A.rows(), B.cols());
-    if (B.cols() == 1) {
-      out.noalias() = A * B;
+    Matrix out = Matrix::Zero(A.rows(), B.cols());
+    if (B.cols() < 8) {
+      out.noalias() += A.selfadjointView<Eigen::Lower>() * B;
     } else {
-      lapack::gemm(false, false, 1.0, A, B, 0.0, out);
+      lapack::symm(A, B, out);
     }
     return out;
   }

@@ -33,7 +33,7 @@ class Rest {
   virtual Matrix multiply_M(const Matrix& B) const = 0;  // M B
   // L^-1 T'B, with S = L L' up to a permutation: B'M B is its cross-product.
   virtual Matrix half(const Matrix& B) const = 0;
-  // M[columns, columns], for columns of one level or of one record.
+  // M[columns, columns], for increasing columns of one level or of one record.
   virtual void at(const int* columns, Index size, Matrix& out) const = 0;
   // Diagonal blocks of N - N M N = Z'H^-1 Z, k x k q of block b.
   virtual Matrix whitened_blocks(std::size_t b) const = 0;

@@ -79,6 +79,22 @@ test_that("kernel effects are simulated with covariance K", {
                ignore_attr = TRUE)
 })
 
+test_that("slopes with a kernel beside other terms, too", {
+  K <- withr::with_seed(1, toy_kinship(6, 100))
+  data <- withr::with_seed(2, toy_pheno(K, rep(4L, 6)))
+  data$h <- rep(c("a", "b", "c"), 8)
+  fit <- suppressMessages(lmmfit(y ~ 1 + kin(1 + x | id, K) + (1 | h), data))
+  fit$theta[] <- c(1, 0.5, 0.8, 0.7)
+  draws <- as.matrix(simulate(fit, 8000, seed = 1)) / sigma(fit)
+  psi <- tcrossprod(matrix(c(1, 0.5, 0, 0.8), 2))
+  Z <- cbind(1, data$x)
+  wanted <- Z %*% psi %*% t(Z) * K[data$id, data$id] +
+    0.49 * outer(data$h, data$h, "==") + diag(24)
+  error <- (stats::cov(t(draws)) - wanted) /
+    sqrt((outer(diag(wanted), diag(wanted)) + wanted^2) / 8000)
+  expect_lt(max(abs(error)), 5)
+})
+
 test_that("a seed makes simulations reproducible and leaves the generator alone", {
   withr::local_seed(7)
   before <- .Random.seed
