@@ -1,8 +1,8 @@
 #' Fit a linear mixed model
 #'
 #' Fits y = X b + Z u + e by restricted maximum likelihood (REML) or maximum likelihood
-#' (ML), with the formula of 'lme4' and, where there is one, a relationship matrix on the
-#' grouping factor.
+#' (ML), with the formula of 'lme4' and relationship matrices on those random terms that
+#' have one.
 #'
 #' @section Formula:
 #' The fixed part is that of [stats::lm()]. Random terms are written as in 'lme4':
@@ -19,17 +19,19 @@
 #' a variable, a function of variables such as `factor(id)`, or an interaction `a:b`; whole
 #' numbers become levels without an exponent ("100000").
 #'
-#' This version fits one grouping factor: either with i.i.d. effects (intercept, or
-#' intercept and slopes), or with one kernel and an intercept, with one or several
-#' records per individual.
+#' Terms may be crossed or nested, `(1 | a / b)` stands for `(1 | b:a) + (1 | a)`, and a
+#' factor may have several. Terms with a relationship matrix stand beside others, also on
+#' the same factor, and may have slopes: `kin(1 + x | id, K)`.
 #'
 #' @section Method:
 #' The criterion is -2 times the full log-likelihood, with the fixed effects and the
 #' residual variance profiled out; its gradient and Hessian are exact. I.i.d. effects are
-#' computed from cross-products within levels, a kernel in its eigenbasis; no evaluation
-#' depends on the number of records. With one variance ratio every local minimum over the
-#' whole range is found; with several a trust-region Newton search runs from several
-#' starts. A variance is zero only when the derivative at zero says so.
+#' computed from cross-products within levels, one kernel with an intercept in its
+#' eigenbasis, kernels with slopes or beside other terms by dense matrices of the order of
+#' what the random effects span; no evaluation depends on the number of records. With one
+#' variance ratio every local minimum over the whole range is found; with several a
+#' trust-region Newton search runs from several starts. A variance is zero only when the
+#' derivative at zero says so.
 #'
 #' @param formula (`formula`) response ~ fixed effects + random terms.
 #' @param data (`data.frame`, `list` or `environment`) where the variables are. By default
