@@ -1,8 +1,8 @@
 #' Fit a linear mixed model
 #'
 #' Fits y = X b + Z u + e by restricted maximum likelihood (REML) or maximum likelihood
-#' (ML), with the formula of 'lme4' and, where there is one, a relationship matrix on the
-#' grouping factor.
+#' (ML), with the formula of 'lme4' and relationship matrices on those random terms that
+#' have one.
 #'
 #' @section Formula:
 #' The fixed part is that of [stats::lm()]. Random terms are written as in 'lme4':
@@ -74,8 +74,9 @@
 #'   \item{theta}{variance parameters relative to sigma: the lower triangle of the factor
 #'     T, Var(u) = sigma2 T T', term by term}
 #'   \item{sigma}{residual standard deviation (of a record of weight 1)}
-#'   \item{opt}{the convergence record: criterion, gradient and Hessian in theta,
-#'     iterations, evaluations, starts, and which bound the estimate is on}
+#'   \item{opt}{the convergence record: criterion, gradient in theta, iterations,
+#'     evaluations, starts, and which bound the estimate is on; with one variance ratio also
+#'     the Hessian}
 #'   \item{engine}{which engine computed it and why, with what it needs}
 #'   \item{frame, fixed, random}{the data and the design}
 #'   Use the extractors ([fixef()], [ranef()], [VarCorr()], [heritability()], [blup()], and
