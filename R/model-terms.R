@@ -172,8 +172,10 @@ term_design <- function(term) {
 }
 
 describe_bar <- function(bar) {
-  paste0("(", deparse1(bar$lhs), if (bar$correlated) " | " else " || ",
-         deparse1(bar$group), ")")
+  text <- paste0(deparse1(bar$lhs), if (bar$correlated) " | " else " || ",
+                 deparse1(bar$group))
+  if (is.null(bar$kernel)) paste0("(", text, ")") else
+    paste0("kin(", text, ", ", deparse1(bar$kernel), ")")
 }
 
 # The grouping factor, with the levels in use: a variable of the frame, which may be a

@@ -188,3 +188,18 @@ test_that("arguments that would be ignored are errors", {
   expect_error(simulate(fit, newdata = nlme::Orthodont),
                class = "rlib_error_dots_nonempty")
 })
+
+test_that("re.form tells terms with a matrix from those without", {
+  K <- withr::with_seed(1, toy_kinship(12))
+  data <- withr::with_seed(2, toy_pheno(K, rep(4L, 12)))
+  fit <- suppressMessages(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), data))
+  parts <- list(~ kin(1 | id, K), ~ (1 | id), ~ kin(1 | id, K) + (1 | id))
+  effects <- lapply(parts, function(part) predict(fit, re.form = part) - predict(fit, re.form = NA))
+  id <- as.character(data$id)
+  expect_equal(unname(effects[[1L]]), unname(term_modes(fit, "id")[id, 1L]))
+  expect_equal(unname(effects[[2L]]), unname(term_modes(fit, "id.1")[id, 1L]))
+  expect_equal(effects[[3L]], effects[[1L]] + effects[[2L]])
+  expect_kinlmm_error(predict(fit, re.form = ~ kin(1 | id, A)), "argument", "kin(1 | id, A)")
+  decorrelated <- suppressMessages(lmmfit(y ~ x + kin(x || id, K), data))
+  expect_named(decorrelated$theta, c("id.(Intercept)", "id.1.x"))
+})
