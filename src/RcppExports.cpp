@@ -39,8 +39,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_blocked_optimise
-Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts);
-RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP) {
+Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericVector start);
+RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -48,8 +48,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_optimise(data, reml, tolerance, max_iterations, starts));
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type start(startSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_optimise(data, reml, tolerance, max_iterations, start));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -81,8 +81,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_blocked_refit
-Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q, Rcpp::NumericMatrix Y, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts, int threads);
-RcppExport SEXP _kinlmm_cpp_blocked_refit(SEXP dataSEXP, SEXP factorsSEXP, SEXP QSEXP, SEXP YSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP, SEXP threadsSEXP) {
+Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q, Rcpp::NumericMatrix Y, bool reml, double tolerance, int max_iterations, Rcpp::NumericVector start, int threads);
+RcppExport SEXP _kinlmm_cpp_blocked_refit(SEXP dataSEXP, SEXP factorsSEXP, SEXP QSEXP, SEXP YSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP, SEXP threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -93,9 +93,9 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type start(startSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_refit(data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads));
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_refit(data, factors, Q, Y, reml, tolerance, max_iterations, start, threads));
     return rcpp_result_gen;
 END_RCPP
 }

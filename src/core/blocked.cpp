@@ -803,6 +803,26 @@ const Moments& Blocked::moments(const Vector& theta, Order order) {
   return moments_;
 }
 
+std::vector<Vector> Blocked::starts() const {
+  std::vector<Vector> out = {moment_start()};
+  const double r = static_cast<double>(data_.rest_size());
+  const double cost =
+      10.0 * static_cast<double>(data_.A.size() + data_.B.size()) + r * r * r;
+  if (cost >= 1e5) return out;
+  Vector diagonal = Vector::Zero(covariance_.count()), small_slopes = diagonal;
+  for (Index t = 0; t < covariance_.terms(); ++t) {
+    const Index k = covariance_.size(t);
+    Matrix T = Matrix::Identity(k, k);
+    covariance_.pack(T, t, diagonal);
+    T.diagonal().tail(k - 1).setConstant(0.1);
+    covariance_.pack(T, t, small_slopes);
+  }
+  out.push_back(0.1 * diagonal);
+  out.push_back(10 * diagonal);
+  if (covariance_.count() > covariance_.terms()) out.push_back(small_slopes);
+  return out;
+}
+
 Vector Blocked::moment_start() const {
   const Index p = data_.p, width = p + 1, k = data_.factors[0].k;
   const double n = static_cast<double>(data_.n);

@@ -78,8 +78,10 @@ class Blocked {
   // Whether the exact Hessian costs little beside the gradient.
   bool exact_is_cheap() const;
 
-  // A first theta: variances by the method of moments, each effect for itself.
-  Vector moment_start() const;
+  // Where to search from: variances by the method of moments, each effect for itself; and
+  // where an evaluation costs little small and large ones, and slopes that are small
+  // beside the intercept.
+  std::vector<Vector> starts() const;
 
   // Random effects at theta, and their variances without sigma2, for each factor in the
   // order of the data. Costs little where moments() was last called with this theta.
@@ -120,6 +122,7 @@ class Blocked {
   std::vector<Index> offset_;  // of the factors in the rest
   std::unique_ptr<Rest> rest_;
   void update(const Vector& theta, Order order);
+  Vector moment_start() const;
 
   // at the last theta
   Vector theta_;
