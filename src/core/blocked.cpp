@@ -817,9 +817,9 @@ std::vector<Vector> Blocked::starts() const {
     T.diagonal().tail(k - 1).setConstant(0.1);
     covariance_.pack(T, t, small_slopes);
   }
-  out.push_back(0.1 * diagonal);
+  const bool slopes = covariance_.count() > covariance_.terms();
   out.push_back(10 * diagonal);
-  if (covariance_.count() > covariance_.terms()) out.push_back(small_slopes);
+  out.push_back(slopes ? small_slopes : Vector(0.1 * diagonal));
   return out;
 }
 
