@@ -17,8 +17,8 @@ cpp_blocked_effects <- function(data, theta, variances) {
     .Call(`_kinlmm_cpp_blocked_effects`, data, theta, variances)
 }
 
-cpp_blocked_leverage <- function(data, theta, factors, Xy) {
-    .Call(`_kinlmm_cpp_blocked_leverage`, data, theta, factors, Xy)
+cpp_blocked_row_variances <- function(data, theta, factors, X) {
+    .Call(`_kinlmm_cpp_blocked_row_variances`, data, theta, factors, X)
 }
 
 cpp_blocked_refit <- function(data, factors, Q, Y, reml, tolerance, max_iterations, start, threads) {

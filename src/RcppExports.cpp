@@ -66,17 +66,17 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_blocked_leverage
-Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta, Rcpp::List factors, Rcpp::NumericMatrix Xy);
-RcppExport SEXP _kinlmm_cpp_blocked_leverage(SEXP dataSEXP, SEXP thetaSEXP, SEXP factorsSEXP, SEXP XySEXP) {
+// cpp_blocked_row_variances
+Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta, Rcpp::List factors, Rcpp::NumericMatrix X);
+RcppExport SEXP _kinlmm_cpp_blocked_row_variances(SEXP dataSEXP, SEXP thetaSEXP, SEXP factorsSEXP, SEXP XSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_leverage(data, theta, factors, Xy));
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_row_variances(data, theta, factors, X));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -312,7 +312,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 3},
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
     {"_kinlmm_cpp_blocked_effects", (DL_FUNC) &_kinlmm_cpp_blocked_effects, 3},
-    {"_kinlmm_cpp_blocked_leverage", (DL_FUNC) &_kinlmm_cpp_blocked_leverage, 4},
+    {"_kinlmm_cpp_blocked_row_variances", (DL_FUNC) &_kinlmm_cpp_blocked_row_variances, 4},
     {"_kinlmm_cpp_blocked_refit", (DL_FUNC) &_kinlmm_cpp_blocked_refit, 9},
     {"_kinlmm_cpp_dense_moments", (DL_FUNC) &_kinlmm_cpp_dense_moments, 4},
     {"_kinlmm_cpp_dense_optimise", (DL_FUNC) &_kinlmm_cpp_dense_optimise, 7},

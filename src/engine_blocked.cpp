@@ -173,13 +173,15 @@ Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
   });
 }
 
+// factors: as in cpp_blocked_data(), with a level of -1 for one that the data do not
+// have.
 // [[Rcpp::export]]
-Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta,
-                                Rcpp::List factors, Rcpp::NumericMatrix Xy) {
+Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta,
+                                     Rcpp::List factors, Rcpp::NumericMatrix X) {
   return glue::guarded([&] {
     const BlockedData blocked = as_blocked(data);
     return Rcpp::List::create(glue::wrap_vector(
-        Blocked(blocked).leverage(map(theta), as_rows(factors), map(Xy))));
+        Blocked(blocked).row_variances(map(theta), as_rows(factors), map(X))));
   });
 }
 

@@ -92,9 +92,12 @@ class Blocked {
   };
   std::vector<Effects> effects(const Vector& theta, bool variances);
 
-  // Diagonal of the hat matrix I - P for records with these rows (see blocked_data()).
-  Vector leverage(const Vector& theta, const std::vector<FactorRows>& rows,
-                  const ConstMatrixRef& Xy);
+  // Variances, without sigma2, of x'beta_hat + z'u_hat as a prediction of x'beta + z'u,
+  // for rows x of X (n x p) and z of `rows`, one for each factor in the order of the
+  // data. A level of -1 is one that the data do not have. For the rows of the data it is
+  // the diagonal of the hat matrix I - P. The levels of the data must not be merged.
+  Vector row_variances(const Vector& theta, const std::vector<FactorRows>& rows,
+                       const ConstMatrixRef& X);
 
  private:
   struct Component {
@@ -115,6 +118,9 @@ class Blocked {
   void add_products(Moments& out) const;
   void add_traces(Moments& out) const;
   void add_rest_traces(Moments& out) const;
+  void add_conditional(const std::vector<FactorRows>& rows, Vector& out) const;
+  bool places(const std::vector<FactorRows>& rows, std::size_t row, Index from,
+              Index size, std::vector<Index>& place) const;
 
   const BlockedData& data_;
   Covariance covariance_;
