@@ -264,11 +264,12 @@ std::vector<double> small_pivots(const Covariance& covariance, const Vector& x) 
 // Whether nearly zero columns are zero: towards such an optimum the criterion is flat and
 // steps get ever smaller, so that it is searched for again from there, with all of the
 // small columns at zero, then with all but the largest of them.
-NewtonResult without_small_columns(const Problem& problem, NewtonResult best) {
+NewtonResult without_small_columns(const Problem& problem, NewtonResult best,
+                                   int max_iterations) {
   const double allowed = best.at.value + 1e-11 * (1 + std::abs(best.at.value));
   for (double pivot : small_pivots(problem.covariance, best.x)) {
     const Canonical rounded = canonical(problem.covariance, best.x, pivot * (1 + 1e-9));
-    NewtonResult again = problem.search(rounded.x, problem.settings.max_iterations);
+    NewtonResult again = problem.search(rounded.x, max_iterations);
     again.iterations += best.iterations;
     again.evaluations += best.evaluations;
     if (again.at.value <= allowed && (again.converged || !best.converged)) return again;
@@ -284,13 +285,14 @@ Optimum search_from(Problem problem, const Vector& start) {
   // where there is no second order of the effects, there is nothing to come back for
   const bool ordered = problem.covariance.count() == problem.covariance.terms();
   for (int round = 0; round < 20; ++round) {
+    const int left = std::max(0, problem.settings.max_iterations - fit.iterations);
     NewtonResult newton =
-        problem.search(x, ordered || round > 4 ? problem.settings.max_iterations : 30);
+        problem.search(x, ordered || round > 4 ? left : std::min(left, 30));
     fit.iterations += newton.iterations;
     fit.evaluations += newton.evaluations;
     fit.converged = newton.converged;
     const bool near = smallest_pivot(problem.covariance, newton.x) < 0.1;
-    if (round < 5 && !ordered && (near || !newton.converged)) {
+    if (round < 5 && left > 0 && !ordered && (near || !newton.converged)) {
       const Coordinates pivoted = problem.current.pivoted(newton.x);
       x = pivoted.from(problem.current, newton.x);
       const bool same = pivoted == problem.current;
@@ -298,7 +300,7 @@ Optimum search_from(Problem problem, const Vector& start) {
       if (!same || !newton.converged) continue;
     }
     newton.iterations = newton.evaluations = 0;
-    newton = without_small_columns(problem, newton);
+    newton = without_small_columns(problem, newton, left);
     fit.iterations += newton.iterations;
     fit.evaluations += newton.evaluations + 1;
     fit.converged = newton.converged;
