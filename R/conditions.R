@@ -294,13 +294,14 @@ dropped_snps <- function(dropped, maf, missing) {
   some_of(paste(count(dropped), reasons)[dropped > 0], quote = FALSE)
 }
 
-# side: "row" or "column", or "same" if both are there but differ.
+# side: "row" or "column", or "same" if both are there but differ, or "empty".
 abort_kinship_noids <- function(group, arg, side, call) {
   abort_kinlmm(c(
     "The relationship matrix of `{group}` must have ids as row and column names, the same
      on both sides.",
     "x" = switch(side,
       same = "The row and the column names of {.arg {arg}} are not the same.",
+      empty = "Some of the names of {.arg {arg}} are empty or missing.",
       "{.arg {arg}} has no {side} names."
     ),
     "i" = "kinlmm matches by id, never by position."
@@ -387,13 +388,18 @@ abort_kinship_pair <- function(pair, value, bound, group, arg, call) {
 abort_kinship_psd <- function(min, max, n_negative, group, call) {
   abort_kinlmm(c(
     "The relationship matrix of `{group}` must be positive semi-definite.",
-    "x" = "Its smallest eigenvalue is {format(min, digits = 3)}, which is
-           {format(100 * min / max, digits = 2)}% of the largest,
-           {format(max, digits = 3)}.",
-    "x" = "{n_are(n_negative, 'eigenvalue')} below the tolerance of -1e-8 of the
-           largest.",
-    "i" = "Matrices from pairwise-complete genotypes often are not; those of
-           {.fun grm} are."
+    "x" = if (max > 0) {
+      "Its smallest eigenvalue is {format(min, digits = 3)}, which is
+       {format(100 * min / max, digits = 2)}% of the largest, {format(max, digits = 3)}."
+    } else {
+      "None of its eigenvalues is positive."
+    },
+    "x" = if (max > 0) {
+      "{n_are(n_negative, 'eigenvalue')} below the tolerance of -1e-8 of the largest."
+    },
+    "i" = if (max > 0) {
+      "Matrices from pairwise-complete genotypes often are not; those of {.fun grm} are."
+    }
   ), "kinship_psd", min = min, max = max, n_negative = n_negative, group = group,
   call = call)
 }
@@ -421,7 +427,11 @@ abort_structure <- function(term, call) {
   abort_kinlmm(c(
     "Random terms must be sums of {.code (x | g)}, {.code (x || g)} and
      {.code kin(1 | id, K)}.",
-    "x" = "{.code {deparse1(term)}} has a bar inside {.code {deparse1(term[[1L]])}}."
+    "x" = if (is_bar(term)) {
+      "{.code {deparse1(term)}} is not a bar term in parentheses of its own."
+    } else {
+      "{.code {deparse1(term)}} has a bar inside {.code {deparse1(term[[1L]])}}."
+    }
   ), "formula", call = call)
 }
 
@@ -446,6 +456,13 @@ abort_no_columns <- function(term, call) {
   abort_kinlmm(c(
     "A random term must have an intercept or a slope.",
     "x" = "{.code {term}} has neither."
+  ), "formula", call = call)
+}
+
+abort_random_offset <- function(term, call) {
+  abort_kinlmm(c(
+    "An offset must stand outside the random terms.",
+    "x" = "{.code {term}} has one."
   ), "formula", call = call)
 }
 
@@ -565,14 +582,21 @@ abort_one_level <- function(group, level, call) {
   ), "group", group = group, levels = 1L, call = call)
 }
 
-abort_too_many_levels <- function(group, q, k, n, call) {
+# kernel: whether another term of the group has a relationship matrix.
+abort_too_many_levels <- function(group, q, k, n, kernel, call) {
   what <- if (k == 1L) "levels" else "random effects"
+  name <- deparse1(as.name(group), backtick = TRUE)
   abort_kinlmm(c(
     "The grouping factor {.code {group}} must have fewer {what} than there are records.",
     "x" = "It has {count(q * k)} {what} for {count(n)} records: its variance can't be
            told from the residual variance.",
-    "i" = "With one record per level a relationship matrix makes the difference:
-           {.code kinship = list({group} = K)}."
+    "i" = if (kernel) {
+      "Beside a relationship matrix {.code (1 | {group})} needs levels with several
+       records."
+    } else if (k == 1L) {
+      "With one record per level a relationship matrix makes the difference:
+       {.code kinship = list({name} = K)}."
+    }
   ), "group", group = group, levels = q, n = n, call = call)
 }
 
@@ -611,13 +635,26 @@ abort_kernel <- function(kernel, why, call) {
   ), "variable", missing = kernel, call = call)
 }
 
-abort_unidentified <- function(group, call) {
+# terms: those of `random` whose components are linearly dependent.
+abort_unidentified <- function(terms, call) {
+  group <- unique(vapply(terms, `[[`, character(1), "group"))
+  names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
+  one <- length(terms) == 1L
   abort_kinlmm(c(
-    "The variance of {.code {group}} can't be estimated.",
-    "x" = "Beside the fixed effects its random effects can't be told from the residuals:
-           the REML criterion is the same for every variance ratio.",
-    "i" = "A relationship matrix that is a multiple of the identity with one record per
-           id does this, or a fixed effect for every level."
+    "The variance{if (!one) 's'} of {names} can't be estimated.",
+    "x" = if (one) {
+      "Beside the fixed effects its random effects can't be told from the residuals, or
+       from one another: the REML criterion is the same for many values."
+    } else {
+      "Beside the fixed effects their random effects can't be told from one another, or
+       from the residuals: the REML criterion is the same for many values."
+    },
+    "i" = if (one) {
+      "A fixed effect for every level does this, slopes that do not vary within levels, or
+       a relationship matrix that is a multiple of the identity with one record per id."
+    } else {
+      "Grouping factors with the same levels do this, or a column that does not vary."
+    }
   ), "unidentified", group = group, call = call)
 }
 
@@ -834,10 +871,13 @@ inform_refit <- function(n) {
   inform_kinlmm("Fitting {n} model{?s} again by ML instead of REML.", "refit", n = n)
 }
 
+# terms: as they would be written.
 abort_no_heritability <- function(terms, call) {
   abort_kinlmm(c(
-    "Heritability needs a model with one random intercept.",
-    "x" = "This one has {some_of(terms)}."
+    "{.fn heritability} is for models with one random term, an intercept:
+     {.code (1 | id)} or {.code kin(1 | id, K)}.",
+    "x" = "This one has {some_of(terms, quote = FALSE)}.",
+    "i" = "{.fn VarCorr} has the variances, of which any share can be computed."
   ), "heritability", terms = terms, call = call)
 }
 

@@ -11,9 +11,11 @@ engine_blocked <- function(work, random, call) {
   sizes <- lengths(lapply(random, `[[`, "columns"))
   terms <- lapply(factors, `[[`, "terms")
   data <- check_core(cpp_blocked_data(factors, cbind(work$Q, work$r), sizes, terms))
-  new_engine("blocked", blocked_reason(factors, sizes), data$data, work,
-             levels = data$levels, units = units, sizes = sizes,
-             order = vapply(factors, `[[`, character(1), "group"))
+  engine <- new_engine("blocked", blocked_reason(factors, sizes), data$data, work,
+                       levels = data$levels, units = units, sizes = sizes,
+                       order = vapply(factors, `[[`, character(1), "group"))
+  if (data$doubtful) check_components(engine, random, call)
+  engine
 }
 
 # For each grouping factor its levels (0-based), their number, and the columns of all its

@@ -13,17 +13,15 @@ engine_dense <- function(work, terms, call) {
   V <- Map(term_covariances, space$loadings, kernels)
   inner <- space$Xy[, seq_len(work$p), drop = FALSE]
   units <- Map(function(V, term) {
-    column_units(V, inner, work$n - work$p, term$group, call)
+    column_units(V, inner, work$n - work$p, term, call)
   }, V, terms)
   V <- unlist(Map(rescale_covariances, V, units), recursive = FALSE)
   data <- list(V = V, Xy = space$Xy, within = space$within, n = work$n)
-  sizes <- unname(lengths(units))
-  groups <- vapply(terms, `[[`, character(1), "group")
   new_engine("dense", dense_reason(terms, nrow(space$Xy)), data, work,
              units = Map(function(A, unit) unit * A, space$units, units),
              loadings = Map(rescale_loading, space$loadings, units),
              levels = lapply(terms, function(term) levels(term$factor)),
-             start = moment_start(data, sizes, groups, call))
+             start = moment_start(data, terms, call))
 }
 
 dense_reason <- function(terms, m) {
@@ -226,12 +224,12 @@ loading_levels <- function(loading) {
 # Units and the start ----
 
 # What an effect of variance 1 of each column adds to the mean square of the residuals.
-column_units <- function(V, inner, dof, group, call) {
+column_units <- function(V, inner, dof, term, call) {
   at <- lower_pairs(0.5 * (sqrt(8 * length(V) + 1) - 1))
   vapply(V[at$row == at$col], function(V) {
     total <- sum(diag(V))
     left <- total - sum(inner * (V %*% inner))
-    if (left <= 1e-10 * total) abort_unidentified(group, call)
+    if (left <= 1e-10 * total) abort_unidentified(list(term), call)
     sqrt(left / dof)
   }, numeric(1))
 }
@@ -243,7 +241,8 @@ rescale_covariances <- function(V, unit) {
 
 # Estimates from the second moments of the residuals (MINQUE with a prior of zero), kept
 # away from the bounds. Components that this information can't tell apart, no other does.
-moment_start <- function(data, sizes, groups, call) {
+moment_start <- function(data, terms, call) {
+  sizes <- lengths(lapply(terms, `[[`, "columns"))
   p <- ncol(data$Xy) - 1L
   Q <- data$Xy[, seq_len(p), drop = FALSE]
   r <- data$Xy[, p + 1L]
@@ -260,7 +259,7 @@ moment_start <- function(data, sizes, groups, call) {
   information[upper.tri(information)] <- t(information)[upper.tri(information)]
   information[count + 1L, ] <- information[, count + 1L] <-
     c(information[seq_len(count), count + 1L], data$n - p)
-  check_information(information, rep(groups, sizes * (sizes + 1L) / 2L), call)
+  check_information(information, terms, call)
   total <- sum(r^2) + data$within[p + 1L, p + 1L]
   moments <- c(vapply(data$V, function(V) sum(r * (V %*% r)), numeric(1)), total)
   estimate <- solve(information, moments, tol = 0)
@@ -274,12 +273,15 @@ moment_start <- function(data, sizes, groups, call) {
   }))
 }
 
-check_information <- function(information, groups, call) {
+check_information <- function(information, terms, call) {
+  sizes <- lengths(lapply(terms, `[[`, "columns"))
+  owner <- rep(seq_along(terms), sizes * (sizes + 1L) / 2L)
   unit <- 1 / sqrt(diag(information))
   spectrum <- eigen(information * tcrossprod(unit), symmetric = TRUE)
-  if (min(spectrum$values) > 1e-9) return(invisible())
-  share <- abs(spectrum$vectors[, which.min(spectrum$values)])[seq_along(groups)]
-  abort_unidentified(unique(groups[share > 0.1 * max(share)]), call)
+  null <- spectrum$vectors[seq_along(owner), spectrum$values <= 1e-9, drop = FALSE]
+  if (ncol(null) == 0L) return(invisible())
+  share <- sqrt(rowSums(null^2))
+  abort_unidentified(terms[unique(owner[share > 0.1 * max(share)])], call)
 }
 
 # The contract ----

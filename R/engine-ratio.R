@@ -44,10 +44,12 @@ ratio_at <- function(engine, theta) {
 
 # A REML criterion that does not depend on the ratio can't tell it: the effects, beside
 # the fixed ones, look like residuals.
-check_identified <- function(engine, group, call) {
+check_identified <- function(engine, term, call) {
   values <- vapply(c(0, 0.1, 1, 10) / engine$data$unit, function(tau) {
     check_core(cpp_rotated_evaluate(engine$data, tau, TRUE, FALSE))$objective
   }, numeric(1))
-  if (diff(range(values)) <= 1e-9 * max(1, abs(values))) abort_unidentified(group, call)
+  if (diff(range(values)) <= 1e-9 * max(1, abs(values))) {
+    abort_unidentified(list(term), call)
+  }
   engine
 }

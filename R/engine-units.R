@@ -40,12 +40,14 @@ change_theta <- function(engine, theta, through) {
   theta
 }
 
-# The convergence record of an optimum that C++ found in units.
+# The convergence record of an optimum that C++ found in units. Where every other variance
+# dwarfs that of the residuals the search ended on its way to a residual variance of zero.
 unit_record <- function(engine, fit) {
+  upper <- max(abs(fit$theta)) > if (fit$converged) 1e5 else 1e3
   list(theta = column_theta(engine, fit$theta), converged = fit$converged,
        singular = fit$singular, gradient = change_theta(engine, fit$gradient, crossprod),
        iterations = fit$iterations, evaluations = fit$evaluations, starts = fit$starts,
-       bound = if (fit$singular) "zero" else "none")
+       bound = if (upper) "upper" else if (fit$singular) "zero" else "none")
 }
 
 # The components of the units are this matrix times those of the columns.

@@ -37,15 +37,15 @@ choose_engine <- function(frame, fixed, random, call = rlang::caller_env()) {
   work <- engine_work(frame, fixed, call)
   kernels <- !vapply(random, function(term) is.null(term$kernel), logical(1))
   one <- length(random) == 1L
-  group <- random[[1L]]$group
   if (!any(kernels)) {
     if (one && length(random[[1L]]$columns) == 1L) {
-      return(check_identified(engine_scalar(work, random[[1L]]), group, call))
+      return(check_identified(engine_scalar(work, random[[1L]]), random[[1L]], call))
     }
     return(engine_blocked(work, random, call))
   }
   if (one && identical(random[[1L]]$columns, "(Intercept)")) {
-    return(check_identified(engine_rotated(work, random[[1L]], call), group, call))
+    return(check_identified(engine_rotated(work, random[[1L]], call), random[[1L]],
+                            call))
   }
   engine_dense(work, random, call)
 }

@@ -44,14 +44,15 @@ blup_term <- function(object, label, pev, first, prior) {
   modes <- term_modes(object, label)
   ids <- rownames(modes)
   scale <- if (is.null(term$kernel)) rep(1, length(ids)) else diag(term$kernel)
-  records <- table(term$factor)[ids]
+  counts <- tabulate(term$factor, nlevels(term$factor))
+  records <- counts[match(ids, levels(term$factor))]
   records[is.na(records)] <- 0L
   do.call(rbind, lapply(seq_along(term$columns), function(a) {
     variance <- pev[first + a, first + a, ]
     data.frame(group = term$group, id = ids, term = term$columns[[a]],
                value = unname(modes[, a]), pev = unname(variance),
                reliability = ratio_or_na(variance, prior[[a]] * scale),
-               records = as.integer(records))
+               records = records)
   }))
 }
 

@@ -113,7 +113,7 @@ criterion_within <- function(B, fit) {
                                                c(numeric(ncol(basis)), 1)))
   opt <- engine_optimise(engine, FALSE, fit$control, unname(fit$theta))
   at <- engine_moments(engine, opt$theta)
-  s <- schur_complement(at$S)
+  s <- free_effects(at$S, diag(ncol(at$S)))$s
   at$logdet - work$logweights + work$n * (1 + log(2 * pi * s / work$n))
 }
 

@@ -82,9 +82,7 @@ ranef.lmmfit <- function(object, condVar = TRUE, drop = FALSE, whichel = NULL, .
   variances <- if (condVar) fit_variances(object)
   out <- lapply(stats::setNames(nm = wanted), function(block) {
     levels <- levels(object$random[[block]]$factor)
-    modes <- lapply(blocks[[block]], function(label) {
-      term_modes(object, label)[levels, , drop = FALSE]
-    })
+    modes <- lapply(blocks[[block]], function(label) level_modes(object, label))
     modes <- as.data.frame(do.call(cbind, modes), check.names = FALSE)
     at <- match(levels, rownames(term_modes(object, block)))
     variance <- variances[[block]]$conditional[, , at, drop = FALSE]
@@ -298,7 +296,7 @@ fitted.lmmfit <- function(object, ...) {
 linear_predictor <- function(object, columns) {
   parts <- lapply(names(columns), function(label) {
     term <- object$random[[label]]
-    modes <- term_modes(object, label)[levels(term$factor), , drop = FALSE]
+    modes <- level_modes(object, label)
     effects <- term_design(term) * modes[as.integer(term$factor), , drop = FALSE]
     rowSums(effects[, columns[[label]], drop = FALSE])
   })

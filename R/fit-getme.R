@@ -124,6 +124,7 @@ getme_decomposition <- function() {
     A = function(fit) relative_factor(fit) %*% Matrix::t(sparse_design(fit)),
     L = penalised_factor, RZX = penalised_cross,
     RX = function(fit) {
+      if (length(fit$coefficients) == 0L) return(fit$vcov)
       root <- chol(chol2inv(chol(fit$vcov / fit$sigma^2)))
       structure(root, dimnames = dimnames(fit$vcov))
     },
@@ -247,10 +248,7 @@ random_rows <- function(fit) {
 
 # Predicted effects of the levels with records, in the order of the columns of Z.
 stacked_effects <- function(fit) {
-  unlist(lapply(names(fit$random), function(label) {
-    modes <- term_modes(fit, label)
-    t(modes[levels(fit$random[[label]]$factor), , drop = FALSE])
-  }))
+  unlist(lapply(names(fit$random), function(label) t(level_modes(fit, label))))
 }
 
 # u = Lambda' Z' W (y - mu), which needs no inverse of Lambda.

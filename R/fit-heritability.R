@@ -15,7 +15,7 @@
 #' test with the chi-square distribution on one degree of freedom does not reject; it is
 #' not symmetric, and near 0 or 1 it is to be preferred to the standard error.
 #'
-#' @param object a model fitted by [lmmfit()] with one random intercept.
+#' @param object a model fitted by [lmmfit()] with one random term, an intercept.
 #' @param level (`numeric(1)`) confidence level of the interval.
 #' @param ... not used.
 #' @return An object of class `heritability`: a data frame with one row and the columns
@@ -36,7 +36,8 @@ heritability.lmmfit <- function(object, level = 0.95, ...) {
   level <- check_number(level, 0.001, 0.9999)
   term <- object$random[[1L]]
   if (length(object$theta) != 1L || !identical(term$columns, "(Intercept)")) {
-    abort_no_heritability(names(object$theta), rlang::current_env())
+    abort_no_heritability(vapply(object$random, describe_term, character(1)),
+                          rlang::current_env())
   }
   tau <- object$theta[[1L]]^2
   k <- mean_diagonal(term)

@@ -102,6 +102,12 @@ fit_blocks <- function(fit) random_blocks(fit$random)
 # Predicted effects of one term: levels (with a kernel, all ids) x k.
 term_modes <- function(fit, label) fit$modes[[label]]
 
+# Those of the levels in the data, in their order. By place: an empty name finds nothing.
+level_modes <- function(fit, label) {
+  modes <- term_modes(fit, label)
+  modes[match(levels(fit$random[[label]]$factor), rownames(modes)), , drop = FALSE]
+}
+
 # Variances of the effects by block, see engine_variances().
 fit_variances <- function(fit) {
   engine_variances(fit$engine, unname(fit$theta), fit$sigma, fit$random)

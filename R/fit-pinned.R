@@ -119,7 +119,12 @@ pin_value <- function(pin) {
   at <- pin$at
   row <- u[at[-1L]]
   switch(pin$kind, fixed = pin$fit$coefficients[[at]], sigma = exp(u[[at]]), sd = u[[at]],
-         cor = if (any(row != 0) && u[[at[[1L]]]] > 0) row[[1L]] / sqrt(sum(row^2)) else 0,
+         cor = if (any(row != 0) && u[[at[[1L]]]] > 0) {
+           # rounding may lead beyond
+           max(-1, min(1, row[[1L]] / sqrt(sum(row^2))))
+         } else {
+           0
+         },
          cov = u[[at[[1L]]]] * row[[1L]])
 }
 

@@ -9,7 +9,8 @@
 #'   fit does not have is an error.
 #' @param allow.new.levels (`logical(1)`) predict levels that the fit does not know with
 #'   effects of zero; otherwise they are an error. With a kernel every id of the
-#'   relationship matrix is known, with or without records.
+#'   relationship matrix is known, with or without records, also to i.i.d. effects of the
+#'   same grouping factor: for ids without records they are zero.
 #' @param na.action what to do with rows of `newdata` that have missing values: by default
 #'   they give `NA`; [stats::na.omit()] leaves them out.
 #' @param ... not used; anything here is an error.
@@ -172,12 +173,23 @@ predict_term <- function(object, label, columns, frame, allow, call) {
   modes <- term_modes(object, label)
   level <- as.character(eval_group(term$group_expr, frame, call))
   unknown <- unique(level[!is.na(level) & !level %in% rownames(modes)])
-  if (length(unknown) > 0L && !allow) abort_new_levels(term$group, unknown, call)
+  if (!allow) {
+    new <- setdiff(unknown, kernel_ids(object, term$group))
+    if (length(new) > 0L) abort_new_levels(term$group, new, call)
+  }
   Z <- stats::model.matrix(term$terms, frame, contrasts.arg = term$contrasts)
   Z <- Z[, term$columns, drop = FALSE]
   values <- modes[match(level, rownames(modes)), , drop = FALSE]
   values[level %in% unknown | (is.na(level) & allow), ] <- 0
   rowSums((Z * values)[, columns, drop = FALSE])
+}
+
+# Ids that a relationship matrix of the group knows, beside i.i.d. effects of its levels,
+# which are zero for those without records.
+kernel_ids <- function(object, group) {
+  unlist(lapply(object$random, function(term) {
+    if (term$group == group) rownames(term$kernel)
+  }))
 }
 
 #' Simulate responses

@@ -101,7 +101,9 @@ new_response <- function(fit, call) {
 refit_responses <- function(fit, Y) {
   if (fit$engine$name %in% c("blocked", "scalar")) return(refit_blocked(fit, Y))
   each <- lapply(seq_len(ncol(Y)), function(b) refit_one(fit, Y[, b]))
-  rows <- function(f, size) matrix(unlist(lapply(each, f)), ncol = size, byrow = TRUE)
+  rows <- function(f, size) {
+    matrix(as.numeric(unlist(lapply(each, f))), length(each), size, byrow = TRUE)
+  }
   p <- length(fit$coefficients)
   list(theta = rows(function(one) one$theta, length(fit$theta)),
        coefficients = rows(function(one) one$coefficients, p),
@@ -127,7 +129,8 @@ refit_blocked <- function(fit, Y) {
   at <- check_core(cpp_blocked_refit(data, factors, work$Q, (Y - fit$offset) * work$root,
                                      fit$REML, fit$control$tolerance,
                                      fit$control$max_iterations, start, n_threads()))
-  back <- backsolve(work$R, diag(work$p))[order(work$pivot), , drop = FALSE]
+  back <- if (work$p > 0L) backsolve(work$R, diag(work$p)) else matrix(0, 0L, 0L)
+  back <- back[order(work$pivot), , drop = FALSE]
   variance <- at$unscaled %*% t(square_rows(back))
   constant <- -work$logweights +
     (if (fit$REML) 2 * sum(log(abs(diag(work$R)))) else 0)
@@ -189,9 +192,11 @@ fixef.lmmfits <- function(object, ...) object$coefficients
 as.data.frame.lmmfits <- function(x, row.names = NULL, optional = FALSE, ...) {
   fit <- x$fit
   responses <- names(x)
+  count <- length(x$coefficients)
   fixed <- data.frame(
-    response = rep(responses, ncol(x$coefficients)), effect = "fixed", group = NA_character_,
-    term = rep(colnames(x$coefficients), each = length(responses)),
+    response = rep(responses, ncol(x$coefficients)), effect = rep("fixed", count),
+    group = rep(NA_character_, count),
+    term = rep(as.character(colnames(x$coefficients)), each = length(responses)),
     estimate = as.vector(x$coefficients), std.error = as.vector(x$std.error)
   )
   fixed$statistic <- fixed$estimate / fixed$std.error

@@ -67,7 +67,10 @@ tidy.lmmfit <- function(x, effects = c("ran_pars", "fixed"), scales = c("sdcor",
                    call)
   }
   wanted <- intersect(names(make), effects)
-  tables <- lapply(wanted, function(effect) data.frame(effect = effect, make[[effect]]()))
+  tables <- lapply(wanted, function(effect) {
+    table <- make[[effect]]()
+    data.frame(effect = rep(effect, nrow(table)), table)
+  })
   as_table(bind_tables(tables))
 }
 
@@ -135,7 +138,7 @@ bind_tables <- function(tables) {
              "p.value", "conf.low", "conf.high")
   columns <- intersect(order, unlist(lapply(tables, names)))
   filled <- lapply(tables, function(table) {
-    table[setdiff(columns, names(table))] <- NA
+    for (name in setdiff(columns, names(table))) table[[name]] <- rep(NA, nrow(table))
     table[columns]
   })
   out <- do.call(rbind, filled)

@@ -72,6 +72,9 @@ check_kinship_names <- function(K, group, arg, call) {
   if (is.null(names[[1L]])) abort_kinship_noids(group, arg, "row", call)
   if (is.null(names[[2L]])) abort_kinship_noids(group, arg, "column", call)
   if (!identical(names[[1L]], names[[2L]])) abort_kinship_noids(group, arg, "same", call)
+  if (anyNA(names[[1L]]) || !all(nzchar(names[[1L]]))) {
+    abort_kinship_noids(group, arg, "empty", call)
+  }
   if (anyDuplicated(names[[1L]])) {
     ids <- unique(names[[1L]][duplicated(names[[1L]])])
     abort_kinship_duplicated(group, arg, ids, call)

@@ -23,7 +23,8 @@
 #' may hold matrices and bases such as `poly(x, 2)`. Terms with a kernel may stand beside
 #' others, on the same grouping factor too (repeated records: a genetic and a permanent
 #' effect), and may have slopes, `kin(1 + age | id, K)`. An inverse relationship matrix is
-#' given as [precision()].
+#' given as [precision()]. Terms whose variances the data can't tell from one another,
+#' beside the fixed effects, or from that of the residuals are an error that names them.
 #'
 #' @section Method:
 #' The criterion is -2 times the full log-likelihood, with the fixed effects and the

@@ -147,6 +147,7 @@ random_term <- function(bar, group, frame, call) {
   side <- eval(call("~", bar$lhs))
   environment(side) <- environment(attr(frame, "terms"))
   terms <- frame_terms(side, frame)
+  if (!is.null(attr(terms, "offset"))) abort_random_offset(describe_bar(bar), call)
   intercept <- attr(terms, "intercept") == 1L
   design <- if (intercept && length(attr(terms, "term.labels")) == 0L) {
     list(columns = "(Intercept)", assign = 0L)
@@ -289,7 +290,14 @@ check_random <- function(terms, n, call) {
     if (q < 2L) abort_one_level(term$group, levels(term$factor), call)
     k <- length(term$columns)
     if (is.null(term$kernel) && q * k >= n) {
-      abort_too_many_levels(term$group, q, k, n, call)
+      kernel <- any(vapply(terms, function(other) {
+        !is.null(other$kernel) && other$group == term$group
+      }, logical(1)))
+      abort_too_many_levels(term$group, q, k, n, kernel, call)
+    }
+    zero <- if (!is.null(term$Z)) colSums(term$Z != 0) == 0
+    if (any(zero)) {
+      abort_random_columns(term$group, term$columns[zero], "is zero in every row", call)
     }
   }
 }

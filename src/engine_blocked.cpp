@@ -1,4 +1,5 @@
 #include "core/blocked.h"
+#include "core/identify.h"
 #include "core/optimise.h"
 #include "core/refit.h"
 #include "glue.h"
@@ -99,8 +100,8 @@ std::vector<FactorRows> as_rows(const Rcpp::List& factors) {
 }  // namespace
 
 // data: levels of equal design as one class; levels: the same level by level, NULL where
-// there are several factors and nothing is merged. sizes: of the terms; terms: those of
-// each factor, 0-based.
+// there are several factors and nothing is merged; doubtful: see core/identify.h. sizes:
+// of the terms; terms: those of each factor, 0-based.
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy,
                             Rcpp::IntegerVector sizes, Rcpp::List terms) {
@@ -110,12 +111,13 @@ Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy,
     for (std::size_t f = 0; f < data.factors.size(); ++f) {
       data.factors[f].terms = Rcpp::as<std::vector<int>>(terms[static_cast<R_xlen_t>(f)]);
     }
-    if (data.rest_size() > 0) {
-      return Rcpp::List::create(Rcpp::_["data"] = wrap_blocked(data),
-                                Rcpp::_["levels"] = R_NilValue);
-    }
-    return Rcpp::List::create(Rcpp::_["data"] = wrap_blocked(merged_levels(data)),
-                              Rcpp::_["levels"] = wrap_blocked(data));
+    const bool merged = data.rest_size() == 0;
+    Rcpp::List out = Rcpp::List::create(
+        Rcpp::_["data"] = wrap_blocked(merged ? merged_levels(data) : data),
+        Rcpp::_["levels"] = R_NilValue,
+        Rcpp::_["doubtful"] = doubtful(component_products(data)));
+    if (merged) out["levels"] = wrap_blocked(data);
+    return out;
   });
 }
 

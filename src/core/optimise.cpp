@@ -308,8 +308,10 @@ Optimum search_from(Problem problem, const Vector& start) {
     fit.singular = found.singular;
     if (found.singular) newton.at = problem.at(found.x);
     Vector escaped;
-    if (!found.singular || !leaves_boundary(problem, newton.at, found.x, escaped) ||
-        round == 19) {
+    const bool leaves =
+        found.singular && leaves_boundary(problem, newton.at, found.x, escaped);
+    if (leaves && round == 19) fit.converged = false;
+    if (!leaves || round == 19) {
       const Canonical natural =
           canonical(problem.covariance, problem.theta_of(found.x), 1e-12);
       fit.theta = natural.x;

@@ -134,3 +134,14 @@ test_that("a curved valley towards a singular optimum is followed to its end", {
   fit <- expect_warning(suppressMessages(lmmfit(y ~ x + (x + z | g), data)), NA)
   expect_lt(max(abs(fit$opt$gradient)), 1e-5)
 })
+
+test_that("what is nearly zero is zero, and said to be", {
+  d <- mixed_example()
+  for (seed in c(23, 60, 105, 136)) {
+    d$y <- withr::with_seed(seed, stats::rnorm(120) + 0.3 * stats::rnorm(12)[d$g])
+    expect_message(fit <- lmmfit(y ~ x + (log(abs(z) + 1) | g), d), "singular")
+    expect_equal(fit$theta[[3]], 0)
+    expect_true(fit$opt$singular)
+    expect_lt(max(abs(fit$opt$gradient)), 1e-7)
+  }
+})

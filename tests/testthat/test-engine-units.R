@@ -25,3 +25,11 @@ test_that("theta in units and back, and moments, change together", {
   expect_equal(engine_moments(fit$engine, theta, 2L), dense_moments(fit, theta),
                tolerance = 1e-10)
 })
+
+test_that("a residual variance on its way to zero is said to be that", {
+  d <- mixed_example()
+  d$flat <- stats::ave(d$y, d$g)
+  expect_message(fit <- suppressWarnings(lmmfit(flat ~ 1 + (1 | g) + (1 | h), d)),
+                 "residual variance")
+  expect_equal(fit$opt$bound, "upper")
+})

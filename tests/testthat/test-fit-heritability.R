@@ -44,5 +44,9 @@ test_that("on the boundary the error is not defined, the interval is", {
 
 test_that("heritability needs one random intercept", {
   slopes <- lmmfit(distance ~ age + (age | Subject), nlme::Orthodont)
-  expect_kinlmm_error(heritability(slopes), "heritability", "one random intercept")
+  expect_kinlmm_error(heritability(slopes), "heritability",
+                      c("one random term, an intercept", "This one has (age | Subject)"))
+  several <- lmmfit(distance ~ age + (age || Subject), nlme::Orthodont)
+  expect_kinlmm_error(heritability(several), "heritability",
+                      "This one has (1 | Subject), (0 + age | Subject)")
 })

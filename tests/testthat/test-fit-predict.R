@@ -147,7 +147,7 @@ test_that("na.action sees the variables of all parts at once", {
 })
 
 test_that("re.form with what the fit does not have is an error", {
-  d <- mixed_example()
+  d <- transform(mixed_example(), f = rep(c("a", "b", "c", "b", "a"), 24))
   fit <- suppressMessages(lmmfit(y ~ x + (f | g), d))
   for (form in list(~ (z | g), ~1, ~x, ~g, ~ x + (1 | g), ~ (1 | h), ~ (0 + f | g),
                     y ~ (1 | g))) {
@@ -202,4 +202,15 @@ test_that("re.form tells terms with a matrix from those without", {
   expect_kinlmm_error(predict(fit, re.form = ~ kin(1 | id, A)), "argument", "kin(1 | id, A)")
   decorrelated <- suppressMessages(lmmfit(y ~ x + kin(x || id, K), data))
   expect_named(decorrelated$theta, c("id.(Intercept)", "id.1.x"))
+})
+
+test_that("ids of the kernel are known to i.i.d. effects beside it", {
+  K <- withr::with_seed(4, toy_kinship(20))
+  d <- withr::with_seed(5, toy_pheno(K, rep(c(4L, 0L), c(15, 5))))
+  fit <- suppressMessages(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), d))
+  new <- data.frame(x = 0, id = c("i3", "i18"))
+  modes <- fit$modes
+  expect_equal(unname(predict(fit, new)),
+               unname(fixef(fit)[[1]] + modes$id[new$id, ] + c(modes$id.1["i3", ], 0)))
+  expect_kinlmm_error(predict(fit, data.frame(x = 0, id = "nobody")), "new_levels", "nobody")
 })

@@ -151,3 +151,12 @@ test_that("a correlation on its bound is reported as such", {
   expect_identical(ci[[".sig02", 2]], 1)
   expect_false(anyNA(ci))
 })
+
+test_that("a level stretch is left in the direction of the search", {
+  d <- mixed_example()
+  d$y <- withr::with_seed(1, stats::rnorm(120) + 0.4 * stats::rnorm(12)[d$g])
+  fit <- suppressMessages(lmmfit(y ~ 1 + (z | g), d))
+  profile <- profile(fit, which = 2)
+  expect_true(all(is.finite(profile$.zeta)))
+  expect_true(all(abs(profile$.sig02) <= 1))
+})

@@ -140,3 +140,11 @@ test_that("the root of a kernel of any rank", {
   expect_equal(qr(root)$rank, 2L)
   expect_equal(crossprod(kernel_root(diag(c(2, 0)))), diag(c(2, 0)))
 })
+
+test_that("ids must not be empty or missing", {
+  K <- diag(3)
+  for (ids in list(c("a", "", "c"), c("a", NA, "c"))) {
+    dimnames(K) <- list(ids, ids)
+    expect_kinlmm_error(check_kinship(K, "a", "id"), "kinship_noids", "empty or missing")
+  }
+})

@@ -110,7 +110,7 @@ test_that("whole numbers are levels without an exponent", {
 })
 
 test_that("contrasts are for the fixed effects", {
-  d <- mixed_example()
+  d <- transform(mixed_example(), h = rep(c("u", "u", "v", "v", "v"), 24))
   expect_no_warning(suppressMessages(
     fit <- lmmfit(y ~ h + (h | g), d, contrasts = list(h = "contr.sum"))
   ))
@@ -233,4 +233,30 @@ test_that("an intercept has no Z of its own", {
   expect_null(terms[[1]]$Z)
   expect_equal(term_design(terms[[1]]), matrix(1, 120, 1))
   expect_equal(term_design(terms[[2]]), cbind(d$z))
+})
+
+test_that("columns of zeros are named", {
+  d <- transform(mixed_example(), none = 0)
+  K <- withr::with_seed(1, toy_kinship(12, prefix = ""))
+  for (formula in c(y ~ x + (0 + none | g), y ~ x + (none | g), y ~ x + (none || g),
+                    y ~ x + kin(0 + none | g, K))) {
+    expect_kinlmm_error(lmmfit(formula, d), "random_columns",
+                        c("`g`", "\"none\" is zero in every row"))
+  }
+})
+
+test_that("as many levels as records are refused with a hint that holds", {
+  d <- mixed_example()
+  d$id <- sprintf("i%03d", seq_len(120))
+  K <- withr::with_seed(1, toy_kinship(120, prefix = "i"))
+  dimnames(K) <- list(d$id, d$id)
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | id), d), "group", "kinship = list(id = K)")
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | g:id), d), "group", "kinship = list(`g:id` = K)")
+  expect_kinlmm_error(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), d), "group",
+                      "needs levels with several records")
+})
+
+test_that("an offset in a random term is refused", {
+  expect_kinlmm_error(lmmfit(y ~ x + (offset(o) | g), mixed_example()), "formula",
+                      "`(offset(o) | g)` has one")
 })
