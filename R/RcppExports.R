@@ -9,20 +9,20 @@ cpp_blocked_moments <- function(data, theta, order) {
     .Call(`_kinlmm_cpp_blocked_moments`, data, theta, order)
 }
 
-cpp_blocked_optimise <- function(data, reml, tolerance, max_iterations, starts) {
-    .Call(`_kinlmm_cpp_blocked_optimise`, data, reml, tolerance, max_iterations, starts)
+cpp_blocked_optimise <- function(data, reml, tolerance, max_iterations, start) {
+    .Call(`_kinlmm_cpp_blocked_optimise`, data, reml, tolerance, max_iterations, start)
 }
 
 cpp_blocked_effects <- function(data, theta, variances) {
     .Call(`_kinlmm_cpp_blocked_effects`, data, theta, variances)
 }
 
-cpp_blocked_leverage <- function(data, theta, factors, Xy) {
-    .Call(`_kinlmm_cpp_blocked_leverage`, data, theta, factors, Xy)
+cpp_blocked_row_variances <- function(data, theta, factors, X) {
+    .Call(`_kinlmm_cpp_blocked_row_variances`, data, theta, factors, X)
 }
 
-cpp_blocked_refit <- function(data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads) {
-    .Call(`_kinlmm_cpp_blocked_refit`, data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads)
+cpp_blocked_refit <- function(data, factors, Q, Y, reml, tolerance, max_iterations, start, threads) {
+    .Call(`_kinlmm_cpp_blocked_refit`, data, factors, Q, Y, reml, tolerance, max_iterations, start, threads)
 }
 
 cpp_dense_moments <- function(data, sizes, theta, order) {

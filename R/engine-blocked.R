@@ -69,23 +69,12 @@ engine_moments.engine_blocked <- function(engine, theta, order = 0L) {
 
 #' @exportS3Method
 engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) {
-  starts <- blocked_starts(engine)
-  if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
+  own <- if (is.null(start)) numeric() else unit_theta(engine, start)
   fit <- check_core(cpp_blocked_optimise(engine$data, REML, control$tolerance,
-                                         control$max_iterations, starts))
+                                         control$max_iterations, own))
   opt <- unit_record(engine, fit)
   opt$known <- list(moments = fit$moments[c("logdet", "S")], effects = fit$effects)
   opt
-}
-
-# Starts beside that of the method of moments, where an evaluation costs little: small and
-# large variances, and slopes that are small beside the intercept.
-blocked_starts <- function(engine) {
-  intercepts <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(c(1, numeric(k - 1L)), k))))
-  diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
-  if (blocked_cost(engine) >= 1e5) return(matrix(0, length(diagonal), 0L))
-  unique(cbind(diagonal * 0.1, diagonal * 10, intercepts + 0.1 * (diagonal - intercepts)),
-         MARGIN = 2L)
 }
 
 # Roughly the arithmetic of one evaluation.

@@ -1,5 +1,5 @@
 # What the engines with one variance ratio share: i.i.d. effects of one column, and one
-# kernel. Both are diagonal in their basis (core/rotated.h).
+# kernel (core/rotated.h).
 
 #' @exportS3Method
 engine_moments.engine_ratio <- function(engine, theta, order = 0L) {

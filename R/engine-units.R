@@ -29,11 +29,15 @@ unit_theta <- function(engine, theta) change_theta(engine, theta, `%*%`)
 column_theta <- function(engine, theta) change_theta(engine, theta, forwardsolve)
 
 change_theta <- function(engine, theta, through) {
-  sizes <- vapply(engine$units, ncol, integer(1))
-  unlist(Map(function(A, packed) {
-    if (length(A) == 1L) return(drop(through(A, packed)))
-    pack_lower(through(A, unpack_lower(packed)))
-  }, engine$units, split_packed(theta, sizes)), use.names = FALSE)
+  last <- 0L
+  for (A in engine$units) {
+    k <- ncol(A)
+    at <- last + seq_len(k * (k + 1L) / 2L)
+    last <- last + length(at)
+    theta[at] <- if (k == 1L) through(A, theta[at]) else
+      pack_lower(through(A, unpack_lower(theta[at])))
+  }
+  theta
 }
 
 # The convergence record of an optimum that C++ found in units. Where every other variance

@@ -7,7 +7,7 @@
 # and answers
 #   engine_moments(engine, theta, order)    list(logdet, S), see below; for an order of 1
 #     and more also `trace` and `W`, of 2 also `traces` and `WW`
-#   engine_optimise(engine, REML, control)  the convergence record, with theta; `known`, if
+#   engine_optimise(engine, REML, control, start)  the convergence record, with theta; `known`, if
 #     it is there, is what was computed there already: `moments`, and `effects` for
 #     engine_modes()
 #   engine_modes(engine, theta, random)     the random effects, by the labels of the terms:

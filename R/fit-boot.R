@@ -21,7 +21,7 @@
 #' @param ... not used; anything here is an error.
 #' @return `bootstrap()`: an object of classes `bootstrap.lmmfit` and `boot`, as of
 #'   'boot', whose `boot.ci()` takes it: a list with `t0`, the statistic of the fit; `t`
-#'   (nsim x statistics), `NA` where `FUN` failed; `R`, `data`, `seed`, `statistic`, `sim`,
+#'   (a row for each draw), `NA` where `FUN` failed; `R`, `data`, `seed`, `statistic`, `sim`,
 #'   `call`, `mle` (theta, sigma, beta); and `problems`: how many fits were singular
 #'   (which is not an error) or did not converge, and how often each message, warning or
 #'   error came. `confint()`: a matrix as for a fit. `summary()`: a data frame of the

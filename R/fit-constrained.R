@@ -13,27 +13,38 @@
 coordinate_criterion <- function(problem, u, order, M = problem$M) {
   n <- problem$engine$work$n
   precision <- exp(-2 * u[[length(u)]])
+  reach <- sum(u[-length(u)]^2) * precision
+  if (!is.finite(reach) || reach > 1e100) return(nowhere(length(u), nrow(M)))
   factors <- coordinate_factors(problem, u)
-  moments <- engine_moments(problem$engine, coordinate_theta(problem, u, factors), order)
-  at <- free_effects(moments$S, M)
+  moments <- tryCatch(
+    engine_moments(problem$engine, coordinate_theta(problem, u, factors), order),
+    kinlmm_error_numeric = function(e) NULL
+  )
+  at <- if (!is.null(moments)) free_effects(moments$S, M)
+  if (is.null(at)) return(nowhere(length(u), nrow(M)))
   value <- moments$logdet - problem$engine$work$logweights + n * log(2 * pi / precision) +
     at$s * precision
-  out <- list(value = if (is.finite(value)) value else 1e300, a = at$a,
-              pull = drop(moments$S %*% at$a) * precision)
+  if (!is.finite(value)) return(nowhere(length(u), nrow(M)))
+  out <- list(value = value, a = at$a, pull = drop(moments$S %*% at$a) * precision)
   if (order == 0L) return(out)
   by_psi <- psi_derivatives(moments, at, precision, M, problem$components)
   c(out, coordinate_derivatives(problem, factors, precision, by_psi, at$s, n))
 }
 
-# s = a'S a at its minimum over the free fixed effects.
+# At absurd ratios rounding may leave nothing to decompose: no place to go to.
+nowhere <- function(count, width) {
+  list(value = 1e300, a = numeric(width), pull = numeric(width), gradient = numeric(count),
+       hessian = diag(count))
+}
+
+# s = a'S a at its minimum over the free fixed effects, NULL where there is none.
 free_effects <- function(S, M) {
   S <- crossprod(M, S %*% M)
   m <- ncol(S) - 1L
   if (m == 0L) return(list(s = S[[1L]], a = drop(M), Q = matrix(0, 0L, 0L)))
   inner <- seq_len(m)
   root <- tryCatch(chol(S[inner, inner, drop = FALSE]), error = function(e) NULL)
-  # at absurd ratios rounding may leave nothing to decompose
-  if (is.null(root)) return(list(s = Inf, a = M[, m + 1L], Q = diag(m)))
+  if (is.null(root)) return(NULL)
   Q <- chol2inv(root)
   b <- drop(Q %*% S[inner, m + 1L])
   list(s = S[m + 1L, m + 1L] - sum(b * S[inner, m + 1L]), a = drop(M %*% c(-b, 1)), Q = Q)
@@ -151,7 +162,7 @@ newton_minimise <- function(f, z, lower, hessian = NULL) {
     to <- pmax(z + step$move, lower)
     trial <- f(to)
     gained <- at$value - trial$value
-    if (!exact) trial$hessian <- secant_update(at, to - z, trial$gradient)
+    if (!exact) trial$hessian <- secant_update(at, to - z, trial)
     radius <- if (gained < 0.1 * step$gain) step$length / 4 else
       if (gained > 0.7 * step$gain) max(radius, 2 * step$length) else radius
     if (gained > -1e-10) {
@@ -188,9 +199,10 @@ newton_step <- function(at, z, lower, radius) {
 }
 
 # The symmetric rank-one update: it keeps negative curvature.
-secant_update <- function(at, step, gradient) {
-  missed <- gradient - at$gradient - drop(at$hessian %*% step)
+secant_update <- function(at, step, trial) {
+  missed <- trial$gradient - at$gradient - drop(at$hessian %*% step)
   against <- sum(missed * step)
-  if (abs(against) < 1e-8 * sqrt(sum(missed^2) * sum(step^2))) return(at$hessian)
+  small <- abs(against) < 1e-8 * sqrt(sum(missed^2) * sum(step^2))
+  if (small || trial$value >= 1e300) return(at$hessian)
   at$hessian + tcrossprod(missed) / against
 }

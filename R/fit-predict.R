@@ -46,21 +46,27 @@ wanted_columns <- function(object, re.form, call) {
     abort_re_form(deparse1(re.form), call)
   }
   for (bar in parts$bars) {
-    columns <- bar_columns(bar, object, call)
-    group <- deparse1(bar$group)
-    for (label in names(none)) {
-      term <- object$random[[label]]
-      at <- if (term$group == group) which(term$columns %in% columns)
-      none[[label]] <- union(none[[label]], at)
+    known <- bar_terms_of(bar, object)
+    columns <- bar_columns(bar, known, object, call)
+    for (label in names(known)) {
+      none[[label]] <- union(none[[label]], which(known[[label]]$columns %in% columns))
     }
   }
   none
 }
 
+# The terms of the fit that a bar means: those of its grouping factor with the same kin(),
+# or without any.
+bar_terms_of <- function(bar, object) {
+  text <- if (!is.null(bar$kernel)) deparse1(bar$kernel)
+  Filter(function(term) {
+    term$group == deparse1(bar$group) && identical(term$kernel_text, text)
+  }, object$random)
+}
+
 # Names of the columns of a term in `re.form`, all of which the fit must have.
-bar_columns <- function(bar, object, call) {
+bar_columns <- function(bar, known, object, call) {
   unknown <- function() abort_re_form(describe_bar(bar), call)
-  known <- Filter(function(term) term$group == deparse1(bar$group), object$random)
   if (length(known) == 0L) unknown()
   side <- eval(call("~", bar$lhs))
   environment(side) <- environment(object$formula)

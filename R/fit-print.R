@@ -47,9 +47,11 @@ summary.lmmfit <- function(object, correlation = NULL,
 # "id: 1,940 ids, 1,410 with records" for each kernel.
 kernel_notes <- function(object) {
   has <- Filter(function(term) !is.null(term$kernel), object$random)
-  vapply(has, function(term) {
-    paste0("Relationship matrix of ", term$group, ": ", count(nrow(term$kernel)), " ids, ",
-           count(nlevels(term$factor)), " with records")
+  vapply(names(has), function(label) {
+    term <- has[[label]]
+    paste0("Relationship matrix of ", label,
+           if (!is.null(term$kernel_text)) paste0(" (", term$kernel_text, ")"), ": ",
+           count(nrow(term$kernel)), " ids, ", count(nlevels(term$factor)), " with records")
   }, character(1))
 }
 

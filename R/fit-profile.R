@@ -117,13 +117,24 @@ walk <- function(pin, centre, direction, cutoff, delta) {
       step <- step / 3
       next
     }
+    if (abs(point$zeta) < abs(near$zeta) - 1e-6) points <- resolve(pin, points, point, centre)
     points <- c(points, list(point))
     if (abs(point$zeta) >= cutoff || x == bound) break
-    # minus zero would turn round
-    slope <- if (is.finite(point$slope) && point$slope > 0) point$slope else 0
-    step <- min(delta / slope, 2 * step, longest)
+    reach <- if (isTRUE(point$slope > 0)) delta / point$slope else Inf
+    step <- min(reach, 2 * step, longest)
   }
   points[-1L]
+}
+
+# Further out the likelihood can't be higher: where it is, the points before were at another
+# optimum. They are solved again from the better one.
+resolve <- function(pin, points, better, centre) {
+  for (i in rev(seq_along(points)[-1L])) {
+    again <- solve_pinned(pin, points[[i]]$x, centre, better, NULL)
+    if (abs(again$zeta) >= abs(points[[i]]$zeta) - 1e-6) break
+    points[[i]] <- better <- again
+  }
+  points
 }
 
 # Data free of the intercept say nothing about it.

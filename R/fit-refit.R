@@ -122,13 +122,13 @@ refit_blocked <- function(fit, Y) {
   groups <- vapply(fit$random, `[[`, character(1), "group")
   factors <- blocked_factors(fit$random, groups, engine$units, work$root)
   data <- if (is.null(engine$levels)) engine$data else engine$levels
-  starts <- cbind(unit_theta(engine, unname(fit$theta)), blocked_starts(engine))
+  start <- unit_theta(engine, unname(fit$theta))
   # on a boundary the search would begin at a saddle
   on_diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k)))) == 1
-  starts[starts[, 1L] == 0 & on_diagonal, 1L] <- 0.1
+  start[start == 0 & on_diagonal] <- 0.1
   at <- check_core(cpp_blocked_refit(data, factors, work$Q, (Y - fit$offset) * work$root,
                                      fit$REML, fit$control$tolerance,
-                                     fit$control$max_iterations, starts, n_threads()))
+                                     fit$control$max_iterations, start, n_threads()))
   back <- if (work$p > 0L) backsolve(work$R, diag(work$p)) else matrix(0, 0L, 0L)
   back <- back[order(work$pivot), , drop = FALSE]
   variance <- at$unscaled %*% t(square_rows(back))

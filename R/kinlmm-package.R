@@ -1,9 +1,14 @@
 #' kinlmm: exact linear mixed models for statistical genetics
 #'
-#' [lmmfit()] fits a linear mixed model written in the formula of 'lme4', with a
-#' relationship matrix on a grouping factor where there is one. [read_bed()] opens
-#' genotypes, [grm()] builds the relationship matrix, [heritability()] and [blup()]
-#' read the fit, [gwas()] tests every marker against it.
+#' [lmmfit()] fits a linear mixed model written in the formula of 'lme4': any number of
+#' random terms, with a relationship matrix on those that have one. Its methods are those
+#' that users of 'lme4' and 'lmerTest' know, with tests of fixed effects
+#' ([anova()][anova.lmmfit], [contest()]) and of random ones ([ranova()]).
+#' [read_bed()] opens genotypes, [grm()] builds the relationship matrix, [heritability()]
+#' and [blup()] read the fit, [gwas()] tests every marker against it.
+#'
+#' `vignette("kinlmm")` goes from [stats::lm()] to a genome scan; `vignette("mixed-models")`
+#' is for users of 'lme4', and names every difference.
 #'
 #' @section Threads:
 #' Loops of the package use `getOption("kinlmm.threads", 2)` threads. Matrix

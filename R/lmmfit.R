@@ -1,8 +1,8 @@
 #' Fit a linear mixed model
 #'
 #' Fits y = X b + Z u + e by restricted maximum likelihood (REML) or maximum likelihood
-#' (ML), with the formula of 'lme4' and, where there is one, a relationship matrix on the
-#' grouping factor.
+#' (ML), with the formula of 'lme4' and relationship matrices on those random terms that
+#' have one.
 #'
 #' @section Formula:
 #' The fixed part is that of [stats::lm()]. Random terms are written as in 'lme4':
@@ -19,20 +19,26 @@
 #' a variable, a function of variables such as `factor(id)`, or an interaction `a:b`; whole
 #' numbers become levels without an exponent ("100000").
 #'
-#' Any number of terms may stand together: grouping factors that are crossed or nested
-#' (`(1 | a / b)`), several terms of one factor, kernels beside i.i.d. effects, several
-#' kernels, and slopes with a kernel (`kin(1 + age | id, K)`). Terms whose variances the
-#' data can't tell from one another, beside the fixed effects, or from that of the
-#' residuals are an error that names them.
+#' Terms may be crossed, `(1 | a) + (1 | b)`, or nested, `(1 | a / b)`; the left-hand side
+#' may hold matrices and bases such as `poly(x, 2)`. Terms with a kernel may stand beside
+#' others, on the same grouping factor too (repeated records: a genetic and a permanent
+#' effect), and may have slopes, `kin(1 + age | id, K)`. An inverse relationship matrix is
+#' given as [precision()]. Terms whose variances the data can't tell from one another,
+#' beside the fixed effects, or from that of the residuals are an error that names them.
 #'
 #' @section Method:
 #' The criterion is -2 times the full log-likelihood, with the fixed effects and the
-#' residual variance profiled out; its gradient and Hessian are exact. I.i.d. effects are
-#' computed from cross-products within levels, one kernel in its eigenbasis, and a kernel
-#' beside other terms with dense matrices of the order of what the effects span; no
-#' evaluation depends on the number of records. With one variance ratio every local minimum
-#' over the whole range is found; with several a trust-region Newton search runs from
-#' several starts. A variance is zero only when the derivative at zero says so.
+#' residual variance profiled out; its gradient is exact. I.i.d. effects are computed from
+#' cross-products: levels with equal designs are merged, the grouping factor with the most
+#' effects is eliminated level by level, and what remains of the others is factored, dense or
+#' sparse. One kernel is reduced to a tridiagonal matrix; several kernels, or kernels beside
+#' other terms, are matrices of the order of what the effects span. But for the last, no
+#' evaluation depends on the number of records.
+#'
+#' With one variance ratio every local minimum over the whole range is found; otherwise a
+#' trust-region Newton search runs from one or several starts, with the exact Hessian or,
+#' where that is dear, the average information. A covariance is singular only when the
+#' derivatives on the boundary say so.
 #'
 #' @param formula (`formula`) response ~ fixed effects + random terms.
 #' @param data (`data.frame`, `list` or `environment`) where the variables are. By default
@@ -61,15 +67,17 @@
 #' @param control the settings made by [lmm_control()].
 #' @param ... not used; anything here is an error.
 #'
-#' @return An object of class `lmmfit`: a list with
+#' @return With several responses, `cbind(y1, y2) ~ ...`, an object of class `lmmfits`, see
+#'   [refit()]. With one an object of class `lmmfit`: a list with
 #'   \item{call, formula}{what was asked}
 #'   \item{coefficients}{the p fixed effects; `dropped` the names of columns left out
 #'     because they are combinations of others}
 #'   \item{theta}{variance parameters relative to sigma: the lower triangle of the factor
 #'     T, Var(u) = sigma2 T T', term by term}
 #'   \item{sigma}{residual standard deviation (of a record of weight 1)}
-#'   \item{opt}{the convergence record: criterion, gradient and Hessian in theta,
-#'     iterations, evaluations, starts, and which bound the estimate is on}
+#'   \item{opt}{the convergence record: criterion, gradient in theta, iterations,
+#'     evaluations, starts, and which bound the estimate is on; with one variance ratio also
+#'     the Hessian}
 #'   \item{engine}{which engine computed it and why, with what it needs}
 #'   \item{frame, fixed, random}{the data and the design}
 #'   Use the extractors ([fixef()], [ranef()], [VarCorr()], [heritability()], [blup()], and
@@ -127,6 +135,7 @@ lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, o
   check_start(start, engine, here)
   opt <- engine_optimise(engine, REML, control, start)
   fit <- new_lmmfit(call, parts$formula, REML, frame, fixed, random, engine, opt, control)
+  if (!is.null(frame$responses)) return(new_lmmfits(fit, frame$responses))
   report_convergence(fit)
   fit
 }

@@ -57,8 +57,9 @@ split_terms <- function(expr, call) {
   inside <- as.list(expr)[-1L]
   if (name == "kin" && is_kin_term(inside)) {
     bar <- inside[[1L]]
-    return(list(bars = list(list(lhs = bar[[2L]], group = bar[[3L]], correlated = TRUE,
-                                 kernel = inside[[2L]]))))
+    correlated <- identical(bar[[1L]], quote(`|`))
+    return(list(bars = list(list(lhs = bar[[2L]], group = bar[[3L]],
+                                 correlated = correlated, kernel = inside[[2L]]))))
   }
   if (name == "kin") abort_kin_term(expr, call)
   if (name == "(" && is_bar(inside[[1L]])) return(list(bars = bar_terms(inside[[1L]], call)))
@@ -106,8 +107,7 @@ nested_groups <- function(expr) {
 }
 
 is_kin_term <- function(inside) {
-  length(inside) == 2L && is.call(inside[[1L]]) &&
-    identical(inside[[1L]][[1L]], quote(`|`)) && !has_bar(inside[[1L]][[2L]]) &&
+  length(inside) == 2L && is_bar(inside[[1L]]) && !has_bar(inside[[1L]][[2L]]) &&
     !has_bar(inside[[1L]][[3L]]) && !has_bar(inside[[2L]])
 }
 

@@ -1,9 +1,10 @@
 # The data of one model: rows, response, weights and offset, checked once.
 
 # Evaluates the variables of `parts` (see model_formula()). `mf_call` is the matched
-# call of lmmfit(), `env` where it was called. Returns list(frame, y, weights, offset,
-# variables): `frame` the model frame after na.action, `variables` the names of what has a
-# value for each row.
+# call of lmmfit(), `env` where it was called. Returns list(frame, responses, y, weights,
+# offset, variables): `frame` the model frame after na.action, `responses` a matrix where
+# there are several, of which the frame then holds the first, `variables` the names of what
+# has a value for each row.
 model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
   check_variables(parts$all, data, call)
   frame_call <- list(quote(stats::model.frame), formula = parts$all, data = data)
@@ -24,9 +25,11 @@ model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
   if (needs_action(action, data, frame)) frame <- make(na.action = action)
   if (nrow(frame) == 0L) abort_no_rows(n, NULL, call)
   frame <- drop_levels(frame)
+  responses <- if (NCOL(frame[[1L]]) > 1L) several_responses(frame[[1L]], name, call)
+  if (!is.null(responses)) frame[[1L]] <- responses[, 1L]
   y <- frame[[1L]]
   check_spread(y, name, call)
-  list(frame = frame, y = stats::setNames(as.double(y), rownames(frame)),
+  list(frame = frame, responses = responses, y = stats::setNames(as.double(y), rownames(frame)),
        weights = frame_weights(frame, call), offset = frame_offset(frame, call),
        variables = row_variables(parts$all, data))
 }
@@ -115,8 +118,8 @@ check_variables <- function(formula, data, call) {
 }
 
 check_response <- function(y, name, call) {
-  if (is.null(y) || !is.null(dim(y)) && ncol(y) > 1L || !(is.numeric(y) || is.logical(y))) {
-    abort_response(name, "a numeric vector", describe(y), call)
+  if (is.null(y) || length(dim(y)) > 2L || !(is.numeric(y) || is.logical(y))) {
+    abort_response(name, "a numeric vector or matrix", describe(y), call)
   }
   if (all(is.finite(y))) return(invisible())
   if (all(is.na(y))) abort_response(name, "observed somewhere", "missing in every row", call)
@@ -125,6 +128,22 @@ check_response <- function(y, name, call) {
     rows <- some_of(bad, quote = FALSE)
     abort_response(name, "finite", paste("infinite in row", rows), call)
   }
+}
+
+# A response in each column, named.
+several_responses <- function(Y, name, call) {
+  Y <- unclass(Y)
+  names <- colnames(Y)
+  if (is.null(names)) names <- character(ncol(Y))
+  blank <- which(!nzchar(names))
+  names[blank] <- paste0("response", blank)
+  colnames(Y) <- make.unique(names)
+  for (column in colnames(Y)) {
+    check_response(Y[, column], paste0(column, " of ", name), call)
+    check_spread(Y[, column], paste0(column, " of ", name), call)
+  }
+  storage.mode(Y) <- "double"
+  Y
 }
 
 check_spread <- function(y, name, call) {

@@ -111,6 +111,7 @@ variable_names <- function(terms) {
 #   assign      which term of the left-hand side each column belongs to, 0 the intercept
 #   terms       terms of the left-hand side, for new data
 #   kernel      NULL, or the relationship matrix (all its ids)
+#   kernel_text what kin() calls it
 # A decorrelated term (`||`) becomes one term per column. `kernel` evaluates K of kin().
 model_random <- function(parts, frame, kinship, kernel, call = rlang::caller_env()) {
   groups <- vapply(parts$bars, function(bar) as_text(bar$group), character(1))
@@ -123,6 +124,7 @@ model_random <- function(parts, frame, kinship, kernel, call = rlang::caller_env
     K <- if (own[[i]]) kernel(bar$kernel) else kinship[[groups[[i]]]]
     if (!is.null(K)) {
       term$kernel <- check_kinship(K, levels(term$factor), groups[[i]], "kinship", call)
+      term$kernel_text <- if (own[[i]]) deparse1(bar$kernel)
     }
     terms <- c(terms, if (bar$correlated) list(term) else split_columns(term))
   }
@@ -171,8 +173,10 @@ term_design <- function(term) {
 }
 
 describe_bar <- function(bar) {
-  paste0("(", deparse1(bar$lhs), if (bar$correlated) " | " else " || ",
-         deparse1(bar$group), ")")
+  text <- paste0(deparse1(bar$lhs), if (bar$correlated) " | " else " || ",
+                 deparse1(bar$group))
+  if (is.null(bar$kernel)) paste0("(", text, ")") else
+    paste0("kin(", text, ", ", deparse1(bar$kernel), ")")
 }
 
 # The grouping factor, with the levels in use: a variable of the frame, which may be a

@@ -39,8 +39,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_blocked_optimise
-Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts);
-RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP) {
+Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericVector start);
+RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -48,8 +48,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_optimise(data, reml, tolerance, max_iterations, starts));
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type start(startSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_optimise(data, reml, tolerance, max_iterations, start));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -66,23 +66,23 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
-// cpp_blocked_leverage
-Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta, Rcpp::List factors, Rcpp::NumericMatrix Xy);
-RcppExport SEXP _kinlmm_cpp_blocked_leverage(SEXP dataSEXP, SEXP thetaSEXP, SEXP factorsSEXP, SEXP XySEXP) {
+// cpp_blocked_row_variances
+Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta, Rcpp::List factors, Rcpp::NumericMatrix X);
+RcppExport SEXP _kinlmm_cpp_blocked_row_variances(SEXP dataSEXP, SEXP thetaSEXP, SEXP factorsSEXP, SEXP XSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_leverage(data, theta, factors, Xy));
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_row_variances(data, theta, factors, X));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_blocked_refit
-Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q, Rcpp::NumericMatrix Y, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts, int threads);
-RcppExport SEXP _kinlmm_cpp_blocked_refit(SEXP dataSEXP, SEXP factorsSEXP, SEXP QSEXP, SEXP YSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP, SEXP threadsSEXP) {
+Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q, Rcpp::NumericMatrix Y, bool reml, double tolerance, int max_iterations, Rcpp::NumericVector start, int threads);
+RcppExport SEXP _kinlmm_cpp_blocked_refit(SEXP dataSEXP, SEXP factorsSEXP, SEXP QSEXP, SEXP YSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP, SEXP threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -93,9 +93,9 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type start(startSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_refit(data, factors, Q, Y, reml, tolerance, max_iterations, starts, threads));
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_refit(data, factors, Q, Y, reml, tolerance, max_iterations, start, threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -312,7 +312,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 3},
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
     {"_kinlmm_cpp_blocked_effects", (DL_FUNC) &_kinlmm_cpp_blocked_effects, 3},
-    {"_kinlmm_cpp_blocked_leverage", (DL_FUNC) &_kinlmm_cpp_blocked_leverage, 4},
+    {"_kinlmm_cpp_blocked_row_variances", (DL_FUNC) &_kinlmm_cpp_blocked_row_variances, 4},
     {"_kinlmm_cpp_blocked_refit", (DL_FUNC) &_kinlmm_cpp_blocked_refit, 9},
     {"_kinlmm_cpp_dense_moments", (DL_FUNC) &_kinlmm_cpp_dense_moments, 4},
     {"_kinlmm_cpp_dense_optimise", (DL_FUNC) &_kinlmm_cpp_dense_optimise, 7},

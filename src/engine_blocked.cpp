@@ -130,11 +130,11 @@ Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int o
   });
 }
 
-// starts: further ones in columns, beside that of the method of moments. The moments and,
-// where levels are not merged, the effects at the optimum are there already.
+// start: a theta to begin with, or nothing. The moments and, where levels are not merged,
+// the effects at the optimum are there already.
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
-                                int max_iterations, Rcpp::NumericMatrix starts) {
+                                int max_iterations, Rcpp::NumericVector start) {
   return glue::guarded([&] {
     const BlockedData blocked = as_blocked(data);
     Blocked engine(blocked);
@@ -147,8 +147,8 @@ Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
       Rcpp::checkUserInterrupt();
       return engine.moments(theta, order);
     };
-    std::vector<Vector> from = glue::columns_of(starts);
-    from.insert(from.begin(), engine.moment_start());
+    std::vector<Vector> from = engine.starts();
+    if (start.size() > 0) from.insert(from.begin(), map(start));
     const Optimum fit = optimise(moments, blocked.n, engine.covariance(), settings, from);
     Rcpp::List out = glue::wrap_optimum(fit);
     out["moments"] = glue::wrap_moments(engine.moments(fit.theta, Order::value));
@@ -175,13 +175,15 @@ Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
   });
 }
 
+// factors: as in cpp_blocked_data(), with a level of -1 for one that the data do not
+// have.
 // [[Rcpp::export]]
-Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta,
-                                Rcpp::List factors, Rcpp::NumericMatrix Xy) {
+Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta,
+                                     Rcpp::List factors, Rcpp::NumericMatrix X) {
   return glue::guarded([&] {
     const BlockedData blocked = as_blocked(data);
     return Rcpp::List::create(glue::wrap_vector(
-        Blocked(blocked).leverage(map(theta), as_rows(factors), map(Xy))));
+        Blocked(blocked).row_variances(map(theta), as_rows(factors), map(X))));
   });
 }
 
@@ -189,8 +191,7 @@ Rcpp::List cpp_blocked_leverage(Rcpp::List data, Rcpp::NumericVector theta,
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q,
                              Rcpp::NumericMatrix Y, bool reml, double tolerance,
-                             int max_iterations, Rcpp::NumericMatrix starts,
-                             int threads) {
+                             int max_iterations, Rcpp::NumericVector start, int threads) {
   return glue::guarded([&] {
     OptimiseSettings settings;
     settings.reml = reml;
@@ -198,9 +199,9 @@ Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericM
     settings.max_iterations = max_iterations;
     const std::vector<Refit> fits =
         refit_responses(as_blocked(data), as_rows(factors), map(Q), map(Y), settings,
-                        glue::columns_of(starts), threads);
+                        map(start), threads);
     const int count = static_cast<int>(fits.size()), p = Q.ncol();
-    Rcpp::NumericMatrix theta(count, starts.nrow()), beta(count, p),
+    Rcpp::NumericMatrix theta(count, start.size()), beta(count, p),
         unscaled(count, p * p);
     Rcpp::NumericVector criterion(count), sigma(count), gradient(count);
     Rcpp::LogicalVector converged(count), singular(count);

@@ -13,60 +13,13 @@
 #include <memory>
 #include <vector>
 
+#include "core/blocked_data.h"
 #include "core/covariance.h"
 #include "core/moments.h"
 #include "core/rest.h"
 #include "core/types.h"
 
 namespace kinlmm {
-
-struct Factor {
-  Index q = 0;             // levels
-  Index k = 0;             // effects per level
-  std::vector<int> terms;  // of the covariance, whose columns stand side by side
-};
-
-struct BlockedData {
-  Index n = 0;                  // records
-  Index p = 0;                  // fixed effects
-  std::vector<int> sizes;       // of the terms, in the order of theta
-  std::vector<Factor> factors;  // that to be eliminated comes first
-  // of the first factor, class by class; a class without a rest may stand for many levels
-  Matrix A;                // k x k classes, Z_j'Z_j
-  std::vector<int> count;  // levels of the class
-  std::vector<int> slice;  // classes + 1: where its slices of B begin
-  Matrix B;  // k x (p+1) slices, Z_j'[X y]; the slices of a class have its cross-product
-  // of the first factor with the rest, level by level
-  std::vector<int>
-      start;  // q + 1: where the columns of a level begin, empty without a rest
-  std::vector<int> column;  // of the rest, increasing within a level
-  Matrix cross;             // k x columns
-  // of the rest
-  SparseMatrix rest;  // r x r, lower triangle of Z'Z
-  Matrix rest_Xy;     // r x (p+1)
-  Matrix C;           // (p+1) x (p+1), [X y]'[X y]
-
-  Index classes() const { return static_cast<Index>(count.size()); }
-  Index rest_size() const { return rest_Xy.rows(); }
-};
-
-// Rows of one factor: its levels (0-based) and Z (n x k).
-struct FactorRows {
-  std::vector<int> level;
-  Index q = 0;
-  Matrix Z;
-};
-
-// Cross-products. Rows are taken as they are: weights have been multiplied in by the
-// caller. The order of the factors is that of elimination.
-BlockedData blocked_data(const std::vector<FactorRows>& rows, const ConstMatrixRef& Xy);
-
-// The factor to eliminate first: the one with the most effects.
-Index first_factor(const std::vector<Index>& effects);
-
-// The same data with levels of equal Z_j'Z_j as one class, for a single factor; else the
-// data as they are.
-BlockedData merged_levels(const BlockedData& data);
 
 class Blocked {
  public:
@@ -78,8 +31,10 @@ class Blocked {
   // Whether the exact Hessian costs little beside the gradient.
   bool exact_is_cheap() const;
 
-  // A first theta: variances by the method of moments, each effect for itself.
-  Vector moment_start() const;
+  // Where to search from: variances by the method of moments, each effect for itself; and
+  // where an evaluation costs little small and large ones, and slopes that are small
+  // beside the intercept.
+  std::vector<Vector> starts() const;
 
   // Random effects at theta, and their variances without sigma2, for each factor in the
   // order of the data. Costs little where moments() was last called with this theta.
@@ -90,9 +45,12 @@ class Blocked {
   };
   std::vector<Effects> effects(const Vector& theta, bool variances);
 
-  // Diagonal of the hat matrix I - P for records with these rows (see blocked_data()).
-  Vector leverage(const Vector& theta, const std::vector<FactorRows>& rows,
-                  const ConstMatrixRef& Xy);
+  // Variances, without sigma2, of x'beta_hat + z'u_hat as a prediction of x'beta + z'u,
+  // for rows x of X (n x p) and z of `rows`, one for each factor in the order of the
+  // data. A level of -1 is one that the data do not have. For the rows of the data it is
+  // the diagonal of the hat matrix I - P. The levels of the data must not be merged.
+  Vector row_variances(const Vector& theta, const std::vector<FactorRows>& rows,
+                       const ConstMatrixRef& X);
 
  private:
   struct Component {
@@ -113,6 +71,15 @@ class Blocked {
   void add_products(Moments& out) const;
   void add_traces(Moments& out) const;
   void add_rest_traces(Moments& out) const;
+  std::vector<class RestSum> rest_sums() const;
+  struct Panel;
+  Panel make_panel(std::size_t g, Index level, Index levels,
+                   const std::vector<class RestSum>& sums) const;
+  double mixed_trace(const Panel& panel, std::size_t c, const Component& d) const;
+  double rest_trace(const Panel& panel, const Component& c, const Component& d) const;
+  void add_conditional(const std::vector<FactorRows>& rows, Vector& out) const;
+  bool places(const std::vector<FactorRows>& rows, std::size_t row, Index from,
+              Index size, std::vector<Index>& place) const;
 
   const BlockedData& data_;
   Covariance covariance_;
@@ -120,6 +87,7 @@ class Blocked {
   std::vector<Index> offset_;  // of the factors in the rest
   std::unique_ptr<Rest> rest_;
   void update(const Vector& theta, Order order);
+  Vector moment_start() const;
 
   // at the last theta
   Vector theta_;

@@ -20,7 +20,7 @@ struct OptimiseSettings {
 
 struct Optimum {
   Vector theta;
-  Evaluation at;        // in theta; the Hessian is that of settings.order
+  Evaluation at;        // value, and gradient in theta
   Vector psi_gradient;  // in the components
   int iterations = 0;
   int evaluations = 0;

@@ -34,16 +34,18 @@ void replace_response(const std::vector<FactorRows>& rows, const Vector& r,
 }
 
 Refit refit_one(const BlockedData& data, const Vector& of_Q,
-                const OptimiseSettings& settings, const std::vector<Vector>& starts) {
+                const OptimiseSettings& settings, const Vector& start) {
   Blocked engine(data);
   const MomentsAt moments = [&](const Vector& theta, Order order) {
     return engine.moments(theta, order);
   };
   OptimiseSettings own = settings;
   own.order = engine.exact_is_cheap() ? Order::exact : Order::average;
-  Optimum fit = optimise(moments, data.n, engine.covariance(), own, {starts.front()});
+  Optimum fit = optimise(moments, data.n, engine.covariance(), own, {start});
   // near a boundary there may be another optimum
-  if ((fit.singular || !fit.converged) && starts.size() > 1) {
+  if (fit.singular || !fit.converged) {
+    std::vector<Vector> starts = engine.starts();
+    starts.push_back(start);
     fit = optimise(moments, data.n, engine.covariance(), own, starts);
   }
   const ProfiledFixed fixed = profiled_fixed(engine.moments(fit.theta, Order::value).S);
@@ -65,8 +67,8 @@ Refit refit_one(const BlockedData& data, const Vector& of_Q,
 std::vector<Refit> refit_responses(const BlockedData& levels,
                                    const std::vector<FactorRows>& rows,
                                    const ConstMatrixRef& Q, const ConstMatrixRef& Y,
-                                   const OptimiseSettings& settings,
-                                   const std::vector<Vector>& starts, int threads) {
+                                   const OptimiseSettings& settings, const Vector& start,
+                                   int threads) {
   std::vector<Refit> out(static_cast<std::size_t>(Y.cols()));
   // with a rest LAPACK has the threads
   const int own_threads = levels.rest_size() > 0 ? 1 : threads;
@@ -80,7 +82,7 @@ std::vector<Refit> refit_responses(const BlockedData& levels,
       r -= Q * (Q.transpose() * r).eval();
       replace_response(rows, r, data);
       out[static_cast<std::size_t>(b)] =
-          refit_one(merged_levels(data), of_Q, settings, starts);
+          refit_one(merged_levels(data), of_Q, settings, start);
     }
   });
   return out;

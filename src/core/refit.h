@@ -21,13 +21,13 @@ struct Refit {
 
 // levels: the cross-products of [Z Q r] for some response, levels not merged (see
 // blocked_data()); rows: what they were made of; Q: n x p, orthonormal; Y: n x any,
-// weights multiplied in, as in all of it. The search begins at the first start; at the
-// others too where that ends on a boundary or not at all.
+// weights multiplied in, as in all of it. The search begins at `start`; at others too
+// where that ends on a boundary or not at all.
 // One thread works at a response where there is a single factor.
 std::vector<Refit> refit_responses(const BlockedData& levels,
                                    const std::vector<FactorRows>& rows,
                                    const ConstMatrixRef& Q, const ConstMatrixRef& Y,
-                                   const OptimiseSettings& settings,
-                                   const std::vector<Vector>& starts, int threads);
+                                   const OptimiseSettings& settings, const Vector& start,
+                                   int threads);
 
 }  // namespace kinlmm

@@ -479,7 +479,8 @@ std::unique_ptr<Rest> make_rest(const SparseMatrix& ZZ,
   const double r = static_cast<double>(ZZ.rows()), full = r * (r + 1) / 2;
   // a dense complement of this size takes less time than looking for a sparse one
   if (r > 200) {
-    SparseMatrix pattern = complement_pattern(ZZ, start, column, 0.5 * full + 1e6);
+    SparseMatrix pattern =
+        complement_pattern(ZZ, start, column, std::min(0.5 * full + 1e6, 5e7));
     const bool is_sparse = pattern.cols() > 0 &&
                            static_cast<double>(pattern.nonZeros()) < 0.1 * full &&
                            factor_size(pattern) < 0.15 * full;

@@ -164,7 +164,7 @@ TEST(equal_levels_are_one_class_and_leave_the_moments_as_they_are) {
   check_moments(e, merged, (Vector(3) << 0.9, -0.4, 0.6).finished());
 }
 
-TEST(blocked_effects_and_leverages_are_the_dense_ones) {
+TEST(blocked_effects_and_the_hat_matrix_are_the_dense_ones) {
   const Example e(70, {8, 5}, {2, 1});
   Blocked engine(e.data);
   const Vector theta = (Vector(4) << 0.9, -0.4, 0.6, 1.2).finished();
@@ -192,6 +192,60 @@ TEST(blocked_effects_and_leverages_are_the_dense_ones) {
                  0, 1e-11);
     }
   }
-  const Vector hat = engine.leverage(theta, e.rows, e.Xy);
+  const Vector hat = engine.row_variances(theta, e.rows, e.X);
   CHECK_NEAR(largest(hat, Vector::Ones(70) - P.diagonal()), 0, 1e-11);
+}
+
+namespace {
+
+// Of rows with any levels, -1 among them, by the covariances of all effects.
+void check_row_variances(const Example& e, const Vector& theta) {
+  Blocked engine(e.data);
+  const Vector psi = engine.covariance().psi(theta);
+  const Matrix Hi = e.H(psi).inverse(), HiX = Hi * e.X;
+  const Matrix Q = (e.X.transpose() * HiX).inverse();
+  const Index m = 40;
+  const Matrix X = Matrix::Random(m, 2);
+  std::vector<FactorRows> rows = e.rows;
+  Vector wanted = Vector::Zero(m);
+  Matrix covariance = Matrix::Zero(m, e.y.size());  // of z'u with y
+  for (std::size_t f = 0; f < rows.size(); ++f) {
+    rows[f].Z = Matrix::Random(m, e.rows[f].Z.cols());
+    rows[f].level.resize(static_cast<std::size_t>(m));
+    const Matrix own = engine.covariance().symmetric(psi, static_cast<Index>(f));
+    for (Index i = 0; i < m; ++i) {
+      // some records of the data, some of any levels
+      int& level = rows[f].level[static_cast<std::size_t>(i)];
+      level = i < 10 ? e.rows[f].level[static_cast<std::size_t>(i)]
+                     : std::rand() % static_cast<int>(e.rows[f].q + 2) - 1;
+      if (level == e.rows[f].q || i == 39 || (i > 29 && f == 0)) level = -1;
+      const Vector of_u = own * rows[f].Z.row(i).transpose();
+      wanted(i) += rows[f].Z.row(i).dot(of_u);
+      for (Index r = 0; r < e.y.size(); ++r) {
+        if (e.rows[f].level[static_cast<std::size_t>(r)] != level) continue;
+        covariance(i, r) += e.rows[f].Z.row(r).dot(of_u);
+      }
+    }
+  }
+  const Matrix through = X - covariance * HiX;
+  for (Index i = 0; i < m; ++i) {
+    wanted(i) -= covariance.row(i).dot(Hi * covariance.row(i).transpose());
+    wanted(i) += through.row(i).dot(Q * through.row(i).transpose());
+  }
+  CHECK_NEAR(largest(engine.row_variances(theta, rows, X), wanted), 0, 1e-11);
+}
+
+}  // namespace
+
+TEST(row_variances_of_any_levels_are_the_dense_ones) {
+  check_row_variances(Example(60, {9}, {2}), (Vector(3) << 0.8, 0.5, 0.3).finished());
+  const Vector theta = (Vector(7) << 0.9, -0.4, 0.6, 1.2, 0.7, 0.2, 0.4).finished();
+  check_row_variances(Example(90, {12, 7, 3}, {2, 1, 2}), theta);
+  const Example nested(300, {280, 110}, {1, 2}, true);
+  check_row_variances(nested, (Vector(4) << 0.8, 0.5, -0.2, 0.7).finished());
+  check_row_variances(nested, (Vector(4) << 0.8, 0.5, -0.2, 0).finished());
+  const Example deep(400, {380, 150, 60}, {1, 2, 1}, true);
+  CHECK(!make_rest(deep.data.rest, {{150, 2}, {60, 1}}, deep.data.start, deep.data.column)
+             ->dense());
+  check_row_variances(deep, (Vector(5) << 0.8, 0.5, -0.2, 0.7, 1.1).finished());
 }

@@ -84,3 +84,16 @@ test_that("free of its origin, a kernel has the Wald interval for the intercept"
   moved <- lmmfit(y ~ x + (1 | id), pheno, kinship = list(id = K + 3))
   expect_equal(ci[-3, ], confint(moved)[-3, ], tolerance = 1e-6)
 })
+
+test_that("several kernels: at the ends the likelihood is the quantile away", {
+  K <- withr::with_seed(2, toy_kinship(30))
+  pheno <- withr::with_seed(3, toy_pheno(K, 3L))
+  fit <- suppressMessages(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), pheno, REML = FALSE))
+  ci <- confint(fit)
+  expect_false(anyNA(ci))
+  for (b in ci["x", ]) {
+    at_b <- suppressMessages(lmmfit(y ~ 1 + kin(1 | id, K) + (1 | id), pheno, REML = FALSE,
+                                    offset = b * x))
+    expect_equal(deviance(at_b) - deviance(fit), stats::qchisq(0.95, 1), tolerance = 1e-4)
+  }
+})

@@ -46,3 +46,13 @@ test_that("Newton's method leaves saddle points, keeps bounds, and needs no exac
   best <- newton_minimise(without, c(2, 2), open, diag(2))
   expect_equal(best$z, c(1, 0), tolerance = 1e-4)
 })
+
+test_that("absurd values are no place to go to", {
+  fit <- lmmfit(distance ~ age + (age | Subject), nlme::Orthodont, REML = FALSE)
+  problem <- coordinate_problem(fit)
+  at <- coordinate_criterion(problem, c(1e200, 0, 1e200, -300), 2L)
+  expect_identical(at$value, 1e300)
+  f <- function(z) coordinate_criterion(problem, z, 2L)
+  best <- newton_minimise(f, problem$u + c(3, 1, 1, 2), rep(-Inf, 4))
+  expect_equal(best$value, deviance(fit), tolerance = 1e-10)
+})

@@ -79,6 +79,22 @@ test_that("kernel effects are simulated with covariance K", {
                ignore_attr = TRUE)
 })
 
+test_that("slopes with a kernel beside other terms, too", {
+  K <- withr::with_seed(1, toy_kinship(6, 100))
+  data <- withr::with_seed(2, toy_pheno(K, rep(4L, 6)))
+  data$h <- rep(c("a", "b", "c"), 8)
+  fit <- suppressMessages(lmmfit(y ~ 1 + kin(1 + x | id, K) + (1 | h), data))
+  fit$theta[] <- c(1, 0.5, 0.8, 0.7)
+  draws <- as.matrix(simulate(fit, 8000, seed = 1)) / sigma(fit)
+  psi <- tcrossprod(matrix(c(1, 0.5, 0, 0.8), 2))
+  Z <- cbind(1, data$x)
+  wanted <- Z %*% psi %*% t(Z) * K[data$id, data$id] +
+    0.49 * outer(data$h, data$h, "==") + diag(24)
+  error <- (stats::cov(t(draws)) - wanted) /
+    sqrt((outer(diag(wanted), diag(wanted)) + wanted^2) / 8000)
+  expect_lt(max(abs(error)), 5)
+})
+
 test_that("a seed makes simulations reproducible and leaves the generator alone", {
   withr::local_seed(7)
   before <- .Random.seed
@@ -171,6 +187,21 @@ test_that("arguments that would be ignored are errors", {
   expect_error(predict(fit, se.fit = TRUE), class = "rlib_error_dots_nonempty")
   expect_error(simulate(fit, newdata = nlme::Orthodont),
                class = "rlib_error_dots_nonempty")
+})
+
+test_that("re.form tells terms with a matrix from those without", {
+  K <- withr::with_seed(1, toy_kinship(12))
+  data <- withr::with_seed(2, toy_pheno(K, rep(4L, 12)))
+  fit <- suppressMessages(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), data))
+  parts <- list(~ kin(1 | id, K), ~ (1 | id), ~ kin(1 | id, K) + (1 | id))
+  effects <- lapply(parts, function(part) predict(fit, re.form = part) - predict(fit, re.form = NA))
+  id <- as.character(data$id)
+  expect_equal(unname(effects[[1L]]), unname(term_modes(fit, "id")[id, 1L]))
+  expect_equal(unname(effects[[2L]]), unname(term_modes(fit, "id.1")[id, 1L]))
+  expect_equal(effects[[3L]], effects[[1L]] + effects[[2L]])
+  expect_kinlmm_error(predict(fit, re.form = ~ kin(1 | id, A)), "argument", "kin(1 | id, A)")
+  decorrelated <- suppressMessages(lmmfit(y ~ x + kin(x || id, K), data))
+  expect_named(decorrelated$theta, c("id.(Intercept)", "id.1.x"))
 })
 
 test_that("ids of the kernel are known to i.i.d. effects beside it", {

@@ -41,7 +41,7 @@ test_that("what stands round a bar is refused, not dropped", {
     expect_kinlmm_error(model_formula(wrapped[[i]]), "formula",
                         paste0("has a bar inside `", names[[i]], "`"))
   }
-  for (term in list(y ~ kin(1 || id, K), y ~ kin(1 | id), y ~ kin(id, K),
+  for (term in list(y ~ kin(1 | id), y ~ kin(id, K),
                     y ~ kin((1 | id), K), y ~ kin(1 | id, K, K))) {
     expect_kinlmm_error(model_formula(term), "formula", "as `kin(1 | id, K)`")
   }
