@@ -787,13 +787,6 @@ abort_package <- function(package, what, call) {
                "package", package = package, call = call)
 }
 
-abort_leverage <- function(q, max, call) {
-  abort_kinlmm(c(
-    "Leverages with several grouping factors need a matrix of all random effects.",
-    "x" = "It would be {count(q)} x {count(q)}; at most {count(max)} effects are allowed."
-  ), "leverage", q = q, call = call)
-}
-
 abort_augment <- function(lost, call) {
   abort_kinlmm(c(
     "{.arg data} must have the rows of the fit, by row name.",

@@ -133,8 +133,36 @@ engine_variances.engine_blocked <- function(engine, theta, sigma, random) {
 }
 
 blocked_effects <- function(engine, theta, variances) {
-  data <- if (is.null(engine$levels)) engine$data else engine$levels
-  check_core(cpp_blocked_effects(data, unit_theta(engine, theta), variances))
+  check_core(cpp_blocked_effects(level_data(engine), unit_theta(engine, theta), variances))
+}
+
+# With no levels merged.
+level_data <- function(engine) {
+  if (is.null(engine$levels)) engine$data else engine$levels
+}
+
+#' @exportS3Method
+engine_row_variances.engine_blocked <- function(engine, theta, random, X, rows) {
+  groups <- vapply(random, `[[`, character(1), "group")
+  factors <- lapply(engine$order, function(group) {
+    blocked_rows(engine, random, which(groups == group), rows, nrow(X))
+  })
+  out <- cpp_blocked_row_variances(level_data(engine), unit_theta(engine, theta), factors,
+                                   basis_rows(engine, X))
+  check_core(out)[[1L]]
+}
+
+# Those of one factor, `at` its terms, as cpp_blocked_data() has them; terms that have no
+# part in them are columns of zeros.
+blocked_rows <- function(engine, random, at, rows, n) {
+  own <- rows[names(random)[at]]
+  Z <- Map(function(row, A) {
+    if (is.null(row)) matrix(0, n, ncol(A)) else unit_columns(row$Z, A)
+  }, unname(own), engine$units[at])
+  present <- Filter(Negate(is.null), own)
+  level <- if (length(present) == 0L) rep(NA, n) else present[[1L]]$level
+  list(level = replace(level, is.na(level), 0L) - 1L,
+       q = nlevels(random[[at[[1L]]]]$factor), Z = do.call(cbind, Z))
 }
 
 # The blocks of the fit with their labels, the place of their factor among the engine's,

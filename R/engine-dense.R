@@ -345,19 +345,23 @@ dense_at <- function(engine, theta) {
                                               (Q %*% S[inner, ncol(half)])))
 }
 
-# Covariances of the levels (with a kernel: all ids) of a term with the data, N x m for
-# each column in user units; their own variances, and their names.
-level_covariances <- function(engine, t, term, factor) {
+# Covariances of the levels (with a kernel: all ids) `at` of a term with the data, levels x m
+# for each column in user units; their own variances, and their names.
+level_covariances <- function(engine, t, term, factor, at = NULL) {
   ids <- engine$levels[[t]]
-  q <- length(ids)
-  K <- if (!is.null(term$kernel)) unname(term$kernel[, ids, drop = FALSE])
+  names <- if (is.null(term$kernel)) ids else rownames(term$kernel)
+  if (is.null(at)) at <- seq_along(names)
+  K <- if (!is.null(term$kernel)) unname(term$kernel[at, ids, drop = FALSE])
   columns <- seq_len(ncol(factor))
-  plain <- lapply(columns, function(a) spread(K, engine$loadings[[t]], a, q))
+  plain <- lapply(columns, function(a) {
+    C <- spread(K, engine$loadings[[t]], a, length(ids))
+    if (is.null(K)) C[at, , drop = FALSE] else C
+  })
   back <- forwardsolve(engine$units[[t]], diag(ncol(factor)))
   C <- back %*% tcrossprod(factor)
   list(data = lapply(columns, function(a) Reduce(`+`, Map(`*`, plain, C[a, ]))),
-       psi = C %*% t(back), scale = if (is.null(K)) rep(1, q) else unname(diag(term$kernel)),
-       names = if (is.null(K)) ids else rownames(term$kernel))
+       psi = C %*% t(back), names = names[at],
+       scale = if (is.null(K)) rep(1, length(at)) else unname(diag(term$kernel))[at])
 }
 
 #' @exportS3Method
@@ -406,4 +410,47 @@ block_variances <- function(own, at, sigma) {
     dimnames(variance) <- list(NULL, NULL, own[[1L]]$names)
     sigma^2 * variance
   })
+}
+
+#' @exportS3Method
+engine_row_variances.engine_dense <- function(engine, theta, random, X, rows) {
+  at <- dense_at(engine, theta)
+  factors <- unit_factors(engine, theta)
+  parts <- Map(function(row, t) {
+    row_covariances(engine, at, t, random[[t]], factors[[t]], row)
+  }, rows, match(names(rows), names(random)))
+  out <- Reduce(`+`, lapply(parts, `[[`, "prior"))
+  X <- basis_rows(engine, X)
+  m <- nrow(at$root)
+  # some rows at a time, as there may be many more than levels
+  for (some in split(seq_len(nrow(X)), (seq_len(nrow(X)) - 1L) %/% max(1, 1e6 %/% m))) {
+    half <- matrix(0, m, length(some))
+    for (part in parts) half <- half + row_loadings(part, some)
+    out[some] <- out[some] - colSums(half^2)
+    X[some, ] <- X[some, , drop = FALSE] - crossprod(half, at$half)
+  }
+  out + rowSums((X %*% at$Q) * X)
+}
+
+# What one term has in some rows: the prior variance of Z u, and L^-1 of the covariance of
+# its levels with the data, H = L L', for each column.
+row_covariances <- function(engine, at, t, term, factor, row) {
+  used <- sort(unique(row$level))
+  own <- level_covariances(engine, t, term, factor, used)
+  level <- match(row$level, used)
+  scale <- replace(own$scale[level], is.na(level), unknown_scale(term$kernel))
+  list(prior = scale * rowSums((row$Z %*% own$psi) * row$Z), level = level, Z = row$Z,
+       half = lapply(own$data, function(C) backsolve(at$root, t(C), transpose = TRUE)))
+}
+
+# m x rows.
+row_loadings <- function(part, some) {
+  out <- matrix(0, nrow(part$half[[1L]]), length(some))
+  known <- which(!is.na(part$level[some]))
+  for (a in seq_along(part$half)) {
+    z <- part$Z[some[known], a]
+    out[, known] <- out[, known] +
+      part$half[[a]][, part$level[some[known]]] * rep(z, each = nrow(out))
+  }
+  out
 }

@@ -42,6 +42,17 @@ ratio_at <- function(engine, theta) {
        w = 1 / (theta^2 * data$d + 1), Q = Q)
 }
 
+# Of effects with the variances `own$conditional` and the covariances `own$through` with
+# H^-1 X; `level` NA has the variance `prior`. X in the basis.
+ratio_row_variances <- function(own, prior, level, z, X) {
+  known <- which(!is.na(level))
+  level <- level[known]
+  variance <- rep(prior, length(z))
+  variance[known] <- own$conditional[level]
+  X[known, ] <- X[known, , drop = FALSE] - z[known] * own$through[level, , drop = FALSE]
+  z^2 * variance + rowSums((X %*% own$Q) * X)
+}
+
 # A REML criterion that does not depend on the ratio can't tell it: the effects, beside
 # the fixed ones, look like residuals.
 check_identified <- function(engine, term, call) {

@@ -122,17 +122,40 @@ engine_modes.engine_rotated <- function(engine, theta, random, known = NULL) {
 #' @exportS3Method
 engine_variances.engine_rotated <- function(engine, theta, sigma, random) {
   kernel <- random[[1L]]$kernel
-  at <- ratio_at(engine, theta)
-  tau <- theta^2
-  loadings <- to_basis(engine$basis, engine$scale * t(kernel[, engine$levels, drop = FALSE]))
-  through <- crossprod(loadings, cpp_rotated_solve(engine$data, tau, at$X))
-  explained <- colSums(loadings * cpp_rotated_solve(engine$data, tau, loadings))
-  conditional <- tau * (diag(kernel) - tau * explained)
-  prediction <- conditional + tau^2 * rowSums((through %*% at$Q) * through)
-  variances <- lapply(list(conditional = conditional, prediction = prediction),
+  own <- rotated_effects(engine, theta^2, kernel, seq_len(nrow(kernel)))
+  prediction <- own$conditional + rowSums((own$through %*% own$Q) * own$through)
+  variances <- lapply(list(conditional = own$conditional, prediction = prediction),
                       function(v) array(sigma^2 * v, c(1L, 1L, length(v))))
   stats::setNames(list(variances), names(random))
 }
+
+# Of some ids the variances given beta, and the covariances with H^-1 X.
+rotated_effects <- function(engine, tau, kernel, ids) {
+  at <- ratio_at(engine, sqrt(tau))
+  HX <- cpp_rotated_solve(engine$data, tau, at$X)
+  explained <- numeric(length(ids))
+  through <- matrix(0, length(ids), ncol(at$X))
+  for (some in split(seq_along(ids), (seq_along(ids) - 1L) %/% 1000L)) {
+    k <- kernel[ids[some], engine$levels, drop = FALSE]
+    loadings <- to_basis(engine$basis, engine$scale * t(k))
+    explained[some] <- colSums(loadings * cpp_rotated_solve(engine$data, tau, loadings))
+    through[some, ] <- crossprod(loadings, HX)
+  }
+  list(conditional = tau * (diag(kernel)[ids] - tau * explained), through = tau * through,
+       Q = at$Q)
+}
+
+#' @exportS3Method
+engine_row_variances.engine_rotated <- function(engine, theta, random, X, rows) {
+  kernel <- random[[1L]]$kernel
+  ids <- sort(unique(rows[[1L]]$level))
+  own <- rotated_effects(engine, theta^2, kernel, ids)
+  ratio_row_variances(own, theta^2 * unknown_scale(kernel), match(rows[[1L]]$level, ids),
+                      rows[[1L]]$Z[, 1L], basis_rows(engine, X))
+}
+
+# The element of K for an id that is not in it: one like the others, and related to none.
+unknown_scale <- function(kernel) if (is.null(kernel)) 1 else mean(diag(kernel))
 
 # What gwas() needs of the fit: see core/scan.h. Its ML ratio is that of the centred
 # kernel when the model has an intercept, as a scan is to be free of the origin of K.

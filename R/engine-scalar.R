@@ -37,12 +37,23 @@ engine_modes.engine_scalar <- function(engine, theta, random, known = NULL) {
 
 #' @exportS3Method
 engine_variances.engine_scalar <- function(engine, theta, sigma, random) {
-  engine <- level_engine(engine)
-  at <- ratio_at(engine, theta)
-  conditional <- theta^2 * at$w
-  through <- theta^2 * sqrt(engine$data$d) * at$w * at$X
-  prediction <- conditional + rowSums((through %*% at$Q) * through)
-  variances <- lapply(list(conditional = conditional, prediction = prediction),
+  own <- scalar_effects(engine, theta)
+  prediction <- own$conditional + rowSums((own$through %*% own$Q) * own$through)
+  variances <- lapply(list(conditional = own$conditional, prediction = prediction),
                       function(variance) array(sigma^2 * variance, c(1L, 1L, length(variance))))
   stats::setNames(list(variances), names(random))
+}
+
+# By level the variance given beta, and the covariance with H^-1 X.
+scalar_effects <- function(engine, theta) {
+  engine <- level_engine(engine)
+  at <- ratio_at(engine, theta)
+  list(conditional = theta^2 * at$w, through = theta^2 * sqrt(engine$data$d) * at$w * at$X,
+       Q = at$Q)
+}
+
+#' @exportS3Method
+engine_row_variances.engine_scalar <- function(engine, theta, random, X, rows) {
+  ratio_row_variances(scalar_effects(engine, theta), theta^2, rows[[1L]]$level,
+                      rows[[1L]]$Z[, 1L], basis_rows(engine, X))
 }

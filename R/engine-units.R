@@ -20,8 +20,9 @@ term_units <- function(term, root) {
 }
 
 # B, n x k, with the weights.
-unit_design <- function(term, root, A) {
-  Z <- term_design(term) * root
+unit_design <- function(term, root, A) unit_columns(term_design(term) * root, A)
+
+unit_columns <- function(Z, A) {
   if (ncol(Z) == 1L) Z / A[[1L]] else Z %*% forwardsolve(A, diag(ncol(A)))
 }
 

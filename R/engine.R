@@ -15,6 +15,12 @@
 #   engine_variances(engine, theta, sigma, random)  their variances by block (see
 #     random_blocks()): `conditional`, given beta, and `prediction`, of the prediction
 #     error; k x k x levels. Not kept in the fit: they may cost as much as it did.
+#   engine_row_variances(engine, theta, random, X, rows)  variances, without sigma2, of
+#     x'beta_hat + z'u_hat as a prediction of x'beta + z'u. X: n x p, as the user gave it;
+#     rows: by the labels of the terms that have a part in z, `level` (n) among the levels,
+#     with a kernel among all its ids, NA for one that the fit does not know, and `Z` (n x
+#     k). A level is the same in all i.i.d. terms of a factor. For the rows of the data,
+#     weighted, these are the leverages.
 #   engine_recombine(engine, M)             the engine of [Q r] M, M (p+1) x any
 # Var(y) = sigma2 W^-1/2 H W^-1/2, logdet is log|H|, and S is [Q r]'H^-1[Q r]. H is linear
 # in the components psi of the covariances of the effects: the elements on and below the
@@ -29,6 +35,10 @@ engine_optimise <- function(engine, REML, control, start = NULL) {
 }
 engine_modes <- function(engine, theta, random, known = NULL) UseMethod("engine_modes")
 engine_variances <- function(engine, theta, sigma, random) UseMethod("engine_variances")
+
+engine_row_variances <- function(engine, theta, random, X, rows) {
+  UseMethod("engine_row_variances")
+}
 
 engine_recombine <- function(engine, M) UseMethod("engine_recombine")
 
@@ -82,6 +92,13 @@ engine_fixed <- function(engine, theta, at = NULL) {
        unscaled = structure(tcrossprod(factor), dimnames = list(names, names)),
        s = at$S[p + 1L, p + 1L] - sum(half^2), logdet = at$logdet,
        logdet_x = 2 * sum(log(diag(root))) + 2 * sum(log(abs(diag(work$R)))))
+}
+
+# Rows of X in the basis Q.
+basis_rows <- function(engine, X) {
+  work <- engine$work
+  if (work$p == 0L) return(matrix(0, nrow(X), 0L))
+  t(backsolve(work$R, t(X[, work$pivot, drop = FALSE]), transpose = TRUE))
 }
 
 # -2 log-likelihood (or the REML criterion) at theta, beta and sigma profiled.

@@ -7,8 +7,7 @@
 #' The leverage of a record is the derivative of its fitted value, random effects
 #' included, in its response: the diagonal of I - P, P = H^-1 - H^-1 X (X' H^-1 X)^-1 X'
 #' H^-1 on the scale of the weights. Leverages sum to the effective number of
-#' parameters. With one grouping factor and i.i.d. effects they are computed level by level;
-#' several factors and relationship matrices need a q x q matrix.
+#' parameters.
 #'
 #' Cook's distance of a record is r^2 h / ((1 - h)^2 sigma^2 p) with r the Pearson
 #' residual and h the leverage, as in 'lme4'; that of a deleted group, by its definition,
@@ -92,124 +91,11 @@ rstudent.lmmfit <- function(model, ...) {
 # A leverage of one leaves nothing to judge the record by.
 not_finite <- function(x) replace(x, is.infinite(x), NaN)
 
-# Leverages over the rows of the frame. H^-1 = I - Z V Z' with sigma^2 V the conditional
-# variance of the random effects, so that 1 - P_ii = z_i' V z_i + x~_i' Q x~_i, where
-# X~ = H^-1 X and Q is the unscaled covariance of the fixed effects.
-fit_leverage <- function(fit, call = rlang::caller_env()) {
+# Leverages over the rows of the frame.
+fit_leverage <- function(fit) {
   root <- sqrt(fit$weights)
-  X <- fit$fixed$X * root
-  one <- length(fit_blocks(fit)) == 1L && is.null(fit$random[[1L]]$kernel)
-  parts <- if (one) level_parts(fit, X, root) else dense_parts(fit, X, root, call)
-  through <- X - parts$ZVZX
-  parts$ZVZ + rowSums((through %*% (fit$vcov / fit$sigma^2)) * through)
-}
-
-# The diagonal of Z V Z', and Z V Z' X, where V is block diagonal by level.
-level_parts <- function(fit, X, root) {
-  Z <- do.call(cbind, lapply(unname(fit$random), term_design)) * root
-  factor <- block_diagonal(unname(term_factors(fit$random, fit$theta)))
-  code <- as.integer(fit$random[[1L]]$factor)
-  q <- max(code)
-  k <- ncol(Z)
-  A <- vapply(seq_len(k), function(a) rowsum(Z * Z[, a], code), matrix(0, q, k))
-  A <- array(A, c(q, k, k))
-  V <- array(0, c(q, k, k))
-  for (level in seq_len(q)) {
-    inner <- crossprod(factor, matrix(A[level, , ], k) %*% factor)
-    diag(inner) <- diag(inner) + 1
-    V[level, , ] <- factor %*% solve(inner, t(factor))
-  }
-  ZX <- lapply(seq_len(k), function(a) rowsum(X * Z[, a], code))
-  ZVZ <- numeric(nrow(Z))
-  ZVZX <- 0 * X
-  for (a in seq_len(k)) {
-    VZX <- matrix(0, q, ncol(X))
-    for (b in seq_len(k)) {
-      ZVZ <- ZVZ + Z[, a] * V[cbind(code, a, b)] * Z[, b]
-      VZX <- VZX + V[, a, b] * ZX[[b]]
-    }
-    ZVZX <- ZVZX + Z[, a] * VZX[code, , drop = FALSE]
-  }
-  list(ZVZ = ZVZ, ZVZX = ZVZX)
-}
-
-# The same from V = R (I + R' Z'Z R)^-1 R', R R' the covariance of all effects.
-dense_parts <- function(fit, X, root, call) {
-  q <- sum(n_effects(fit))
-  if (q > 5000) abort_leverage(q, 5000, call)
-  at <- effect_places(fit, root)
-  A <- matrix(0, q, q)
-  for (a in seq_along(at$place)) for (b in seq_along(at$place)) {
-    sums <- rowsum(at$z[[a]] * at$z[[b]], (at$place[[b]] - 1) * q + at$place[[a]])
-    where <- as.numeric(rownames(sums))
-    A[where] <- A[where] + sums
-  }
-  roots <- effect_roots(fit)
-  M <- times_roots(roots, t(times_roots(roots, A, TRUE)), TRUE)
-  diag(M) <- diag(M) + 1
-  V <- times_roots(roots, t(times_roots(roots, chol2inv(chol(M)), FALSE)), FALSE)
-  ZX <- matrix(0, q, ncol(X))
-  for (a in seq_along(at$place)) {
-    sums <- rowsum(X * at$z[[a]], at$place[[a]])
-    where <- as.integer(rownames(sums))
-    ZX[where, ] <- ZX[where, ] + sums
-  }
-  VZX <- V %*% ZX
-  ZVZ <- numeric(nrow(X))
-  ZVZX <- 0 * X
-  for (a in seq_along(at$place)) {
-    ZVZX <- ZVZX + at$z[[a]] * VZX[at$place[[a]], , drop = FALSE]
-    for (b in seq_along(at$place)) {
-      ZVZ <- ZVZ + at$z[[a]] * V[cbind(at$place[[a]], at$place[[b]])] * at$z[[b]]
-    }
-  }
-  list(ZVZ = ZVZ, ZVZX = ZVZX)
-}
-
-# The non-zeros of Z: one value and one place among all effects per row and column of a
-# term.
-effect_places <- function(fit, root) {
-  start <- cumsum(c(0, n_effects(fit)))
-  parts <- lapply(seq_along(fit$random), function(i) {
-    term <- fit$random[[i]]
-    k <- length(term$columns)
-    Z <- term_design(term) * root
-    lapply(seq_len(k), function(a) {
-      list(z = Z[, a], place = start[[i]] + (as.integer(term$factor) - 1) * k + a)
-    })
-  })
-  parts <- do.call(c, parts)
-  list(z = lapply(parts, `[[`, "z"), place = lapply(parts, `[[`, "place"))
-}
-
-# R, block diagonal with R R' the covariance of all effects relative to sigma^2: by term
-# its rows, and T, or with a kernel the whole block.
-effect_roots <- function(fit) {
-  factors <- term_factors(fit$random, fit$theta)
-  start <- cumsum(c(0, n_effects(fit)))
-  lapply(seq_along(fit$random), function(i) {
-    term <- fit$random[[i]]
-    levels <- levels(term$factor)
-    block <- factors[[i]]
-    if (!is.null(term$kernel)) {
-      block <- kronecker(symmetric_root(as.matrix(term$kernel[levels, levels])), block)
-    }
-    list(rows = seq(start[[i]] + 1, start[[i + 1L]]), block = unname(block))
-  })
-}
-
-# R B, or R'B.
-times_roots <- function(roots, B, transpose) {
-  for (root in roots) {
-    mine <- matrix(B[root$rows, ], nrow(root$block))
-    B[root$rows, ] <- if (transpose) crossprod(root$block, mine) else root$block %*% mine
-  }
-  B
-}
-
-symmetric_root <- function(K) {
-  spectrum <- eigen(K, symmetric = TRUE)
-  spectrum$vectors * rep(sqrt(pmax(spectrum$values, 0)), each = nrow(K))
+  engine_row_variances(fit$engine, unname(fit$theta), fit$random, fit$fixed$X * root,
+                       frame_rows(fit, all_columns(fit), root))
 }
 
 #' @rdname lmmfit-influence

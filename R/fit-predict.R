@@ -7,30 +7,112 @@
 #' @param re.form which random effects to add: `NULL` all, `NA` or `~0` none (the
 #'   population mean), or a formula of some of them, such as `~ (1 | Subject)`; what the
 #'   fit does not have is an error.
+#' @param random.only (`logical(1)`) leave out the fixed effects and the offset, whose
+#'   variables `newdata` then does not need.
 #' @param allow.new.levels (`logical(1)`) predict levels that the fit does not know with
 #'   effects of zero; otherwise they are an error. With a kernel every id of the
-#'   relationship matrix is known, with or without records, also to i.i.d. effects of the
-#'   same grouping factor: for ids without records they are zero.
+#'   relationship matrix is known, with or without records, also to i.i.d. terms of the
+#'   same grouping factor: their effects for an id without records are zero.
 #' @param na.action what to do with rows of `newdata` that have missing values: by default
 #'   they give `NA`; [stats::na.omit()] leaves them out.
+#' @param se.fit (`logical(1)`) standard errors, too.
 #' @param ... not used; anything here is an error.
-#' @return Named numeric, one value per record.
+#' @return Named numeric, one value per record; with `se.fit` a list of two such vectors,
+#'   `fit` and `se.fit`.
+#'
+#' @details
+#' The standard error is that of the mean x'b + z'u of a record, not of a new response: the
+#' square root of the variance of the prediction error, x'b_hat + z'u_hat - x'b - z'u. It
+#' has the uncertainty of the fixed effects and of the random effects that `re.form` names,
+#' whose errors depend on each other; the others contribute nothing. Variance parameters
+#' are taken as known, as their estimates are.
+#'
+#' An effect that the data tell nothing about, that of a new level or of an id without
+#' records in an i.i.d. term, contributes its variance in the population. For an id that
+#' is not in a relationship matrix this is that of an average id of the matrix, related to
+#' none of them.
+#' @references Henderson CR (1975). Best linear unbiased estimation and prediction under a
+#' selection model. Biometrics 31, 423-447. \doi{10.2307/2529430}
 #' @examples
 #' fit <- lmmfit(distance ~ age + (age | Subject), data = nlme::Orthodont)
 #' new <- data.frame(age = c(8, 16), Subject = c("M01", "nobody"))
-#' predict(fit, new, allow.new.levels = TRUE)
+#' predict(fit, new, allow.new.levels = TRUE, se.fit = TRUE)
 #' predict(fit, new, re.form = NA)
 #' @export
-predict.lmmfit <- function(object, newdata = NULL, re.form = NULL, allow.new.levels = FALSE,
-                           na.action = stats::na.pass, ...) {
+predict.lmmfit <- function(object, newdata = NULL, re.form = NULL, random.only = FALSE,
+                           allow.new.levels = FALSE, na.action = stats::na.pass,
+                           se.fit = FALSE, ...) {
   rlang::check_dots_empty()
-  wanted <- wanted_columns(object, re.form, rlang::current_env())
+  call <- rlang::current_env()
+  wanted <- wanted_columns(object, re.form, call)
+  wanted <- wanted[lengths(wanted) > 0L]
+  fixed <- !check_flag(random.only)
   check_flag(allow.new.levels)
-  if (is.null(newdata)) {
-    return(stats::napredict(attr(object$frame, "na.action"),
-                            linear_predictor(object, wanted)))
+  check_flag(se.fit)
+  records <- if (is.null(newdata)) frame_records(object, wanted) else
+    new_records(object, wanted, newdata, fixed, allow.new.levels, na.action, call)
+  if (!fixed) {
+    records$X <- matrix(0, length(records$names), length(object$coefficients))
+    records$offset <- 0
   }
-  predict_new(object, wanted, newdata, allow.new.levels, na.action, rlang::current_env())
+  out <- list(fit = predict_mean(object, records))
+  if (se.fit) out$se.fit <- predict_error(object, records)
+  out <- lapply(out, function(value) {
+    stats::napredict(records$na.action, stats::setNames(value, records$names))
+  })
+  if (se.fit) out else out$fit
+}
+
+# What a prediction is made of: X in the order of the coefficients, offset, rows (see
+# engine_row_variances() in engine.R), names and na.action. Here for the fit's own records.
+frame_records <- function(object, wanted) {
+  list(X = object$fixed$X, offset = object$offset, rows = frame_rows(object, wanted),
+       names = rownames(object$frame), na.action = attr(object$frame, "na.action"))
+}
+
+# Columns of Z other than `wanted` are zero.
+frame_rows <- function(object, wanted, root = 1) {
+  rows <- lapply(names(wanted), function(label) {
+    term <- object$random[[label]]
+    level <- as.integer(term$factor)
+    if (!is.null(term$kernel)) {
+      level <- match(levels(term$factor), rownames(term$kernel))[level]
+    }
+    Z <- term_design(term) * root
+    Z[, -wanted[[label]]] <- 0
+    list(level = level, Z = Z)
+  })
+  stats::setNames(rows, names(wanted))
+}
+
+predict_mean <- function(object, records) {
+  out <- drop(records$X %*% object$coefficients) + records$offset
+  for (label in names(records$rows)) {
+    row <- records$rows[[label]]
+    modes <- term_modes(object, label)[row$level, , drop = FALSE]
+    modes[is.na(row$level), ] <- 0
+    out <- out + rowSums(row$Z * modes)
+  }
+  out
+}
+
+# NA where something is missing.
+predict_error <- function(object, records) {
+  rows <- records$rows
+  known <- !is.na(rowSums(records$X))
+  for (row in rows) known <- known & !is.na(rowSums(row$Z))
+  out <- rep(NA_real_, length(known))
+  if (!any(known)) return(out)
+  X <- records$X[known, , drop = FALSE]
+  variance <- if (length(rows) == 0L) rowSums((X %*% object$vcov) * X) else {
+    rows <- lapply(rows, function(row) {
+      list(level = row$level[known], Z = row$Z[known, , drop = FALSE])
+    })
+    object$sigma^2 *
+      engine_row_variances(object$engine, unname(object$theta), object$random, X, rows)
+  }
+  # rounding may take it below zero where nothing is uncertain
+  replace(out, known, sqrt(pmax(variance, 0)))
 }
 
 # For each term the columns that `re.form` asks for.
@@ -78,38 +160,44 @@ bar_columns <- function(bar, known, object, call) {
   colnames(design)
 }
 
-predict_new <- function(object, wanted, newdata, allow, na.action, call) {
-  wanted <- wanted[lengths(wanted) > 0L]
-  frame <- predict_frame(object, object$random[names(wanted)], newdata, na.action, call)
+# The same of newdata; without the fixed effects it need not have their variables.
+new_records <- function(object, wanted, newdata, fixed, allow, na.action, call) {
+  frame <- predict_frame(object, object$random[names(wanted)], newdata, fixed, na.action,
+                         call)
+  rows <- lapply(names(wanted), function(label) {
+    new_rows(object, label, wanted[[label]], frame, allow, call)
+  })
+  out <- list(offset = 0, rows = stats::setNames(rows, names(wanted)),
+              names = rownames(frame), na.action = attr(frame, "na.action"))
+  if (!fixed) return(out)
   X <- stats::model.matrix(stats::delete.response(object$fixed$terms), frame,
                            contrasts.arg = object$fixed$contrasts)
-  out <- drop(X[, names(object$coefficients), drop = FALSE] %*% object$coefficients)
+  out$X <- X[, names(object$coefficients), drop = FALSE]
   offset <- stats::model.offset(frame)
-  if (!is.null(offset)) out <- out + offset
-  for (label in names(wanted)) {
-    out <- out + predict_term(object, label, wanted[[label]], frame, allow, call)
-  }
-  stats::napredict(attr(frame, "na.action"), stats::setNames(out, rownames(frame)))
+  if (!is.null(offset)) out$offset <- offset
+  out
 }
 
 # One model frame of newdata for the fixed effects, the offset and `random`, so that
-# na.action sees every variable and all have the same rows.
-predict_frame <- function(object, random, newdata, na.action, call) {
+# na.action sees every variable and all have the same rows; for `random` alone where
+# `fixed` is FALSE.
+predict_frame <- function(object, random, newdata, fixed, na.action, call) {
   if (!is.list(newdata)) {
     abort_argument("newdata", "a data frame", describe(newdata), call)
   }
   newdata <- as.data.frame(newdata)
   # those of the fit are used; model.frame() would warn
   newdata[] <- lapply(newdata, `attr<-`, "contrasts", NULL)
-  fixed <- stats::formula(stats::delete.response(object$fixed$terms))
+  formula <- stats::formula(stats::delete.response(object$fixed$terms))
+  if (!fixed) formula[[2L]] <- 1
   bars <- lapply(unname(random), function(term) {
     list(lhs = stats::formula(term$terms)[[2L]], group = term$group_expr)
   })
-  fixed[[2L]] <- with_bars(fixed[[2L]], bars)
-  terms <- frame_terms(fixed, object$frame)
-  missing <- setdiff(intersect(all.vars(fixed), object$variables), names(newdata))
+  formula[[2L]] <- with_bars(formula[[2L]], bars)
+  terms <- frame_terms(formula, object$frame)
+  missing <- setdiff(intersect(all.vars(formula), object$variables), names(newdata))
   if (length(missing) > 0L) abort_newdata(missing, names(newdata), call)
-  parts <- c(list(object$fixed), unname(random))
+  parts <- c(if (fixed) list(object$fixed), unname(random))
   levels <- do.call(c, lapply(parts, `[[`, "xlevels"))
   classes <- unlist(lapply(parts, function(part) attr(part$terms, "dataClasses")))
   numeric <- names(classes)[classes == "numeric"]
@@ -119,7 +207,7 @@ predict_frame <- function(object, random, newdata, na.action, call) {
              error = function(e) abort_frame(e, call))
   }
   check_new_types(make(na.action = stats::na.pass), levels, numeric, call)
-  offset <- new_offset(object, newdata, call)
+  offset <- if (fixed) new_offset(object, newdata, call)
   frame_call <- list(na.action = na.action, xlev = levels)
   if (!is.null(offset)) frame_call$offset <- offset
   do.call(make, frame_call)
@@ -168,28 +256,25 @@ new_offset <- function(object, newdata, call) {
   offset
 }
 
-predict_term <- function(object, label, columns, frame, allow, call) {
+# Levels and Z of one term, Z missing where the level is and may not be new.
+new_rows <- function(object, label, columns, frame, allow, call) {
   term <- object$random[[label]]
-  modes <- term_modes(object, label)
+  names <- rownames(term_modes(object, label))
   level <- as.character(eval_group(term$group_expr, frame, call))
-  unknown <- unique(level[!is.na(level) & !level %in% rownames(modes)])
-  if (!allow) {
-    new <- setdiff(unknown, kernel_ids(object, term$group))
-    if (length(new) > 0L) abort_new_levels(term$group, new, call)
-  }
+  unknown <- setdiff(level, c(names, kernel_ids(object, term), NA))
+  if (length(unknown) > 0L && !allow) abort_new_levels(term$group, unknown, call)
   Z <- stats::model.matrix(term$terms, frame, contrasts.arg = term$contrasts)
-  Z <- Z[, term$columns, drop = FALSE]
-  values <- modes[match(level, rownames(modes)), , drop = FALSE]
-  values[level %in% unknown | (is.na(level) & allow), ] <- 0
-  rowSums((Z * values)[, columns, drop = FALSE])
+  Z <- unname(Z[, term$columns, drop = FALSE])
+  Z[, -columns] <- 0
+  if (!allow) Z[is.na(level), ] <- NA
+  list(level = match(level, names), Z = Z)
 }
 
-# Ids that a relationship matrix of the group knows, beside i.i.d. effects of its levels,
-# which are zero for those without records.
-kernel_ids <- function(object, group) {
-  unlist(lapply(object$random, function(term) {
-    if (term$group == group) rownames(term$kernel)
-  }))
+# Ids that an i.i.d. term knows from the kernels of its grouping factor.
+kernel_ids <- function(object, term) {
+  if (!is.null(term$kernel)) return(NULL)
+  same <- Filter(function(other) other$group == term$group, object$random)
+  unlist(lapply(same, function(other) rownames(other$kernel)), use.names = FALSE)
 }
 
 #' Simulate responses

@@ -25,9 +25,8 @@
 #'   `df`, `p.value`, `conf.low`, `conf.high`, as far as they are wanted. `glance()`: one row
 #'   of `nobs`, `sigma`, `logLik`, `AIC`, `BIC`, `REMLcrit` (or `deviance`),
 #'   `df.residual`. `augment()`: the data with `.fitted`, `.resid`, `.hat`, `.cooksd`,
-#'   `.fixed` (fitted values without random effects), `.offset` and `.weights`; the
-#'   leverages are left out where [hatvalues()][hatvalues.lmmfit] has no room for them. Of
-#'   new data `.fitted` and `.fixed`.
+#'   `.fixed` (fitted values without random effects), `.offset` and `.weights`. Of new data
+#'   `.fitted` and `.fixed`.
 #' @examples
 #' fit <- lmmfit(distance ~ age + (age | Subject), data = nlme::Orthodont)
 #' if (requireNamespace("generics", quietly = TRUE)) {
@@ -174,11 +173,9 @@ augment.lmmfit <- function(x, data = NULL, newdata = NULL, ...) {
   lost <- setdiff(rows, rownames(data))
   if (length(lost) > 0L) abort_augment(lost, rlang::current_env())
   added <- data.frame(.fitted = fitted(x)[rows], .resid = residuals(x)[rows])
-  hat <- tryCatch(hatvalues(x), kinlmm_error_leverage = function(e) NULL)
-  if (!is.null(hat)) {
-    added$.hat <- hat[rows]
-    added$.cooksd <- cooks_at(x, hat)[rows]
-  }
+  hat <- hatvalues(x)
+  added$.hat <- hat[rows]
+  added$.cooksd <- cooks_at(x, hat)[rows]
   added$.fixed <- predict(x, re.form = NA)[rows]
   added$.offset <- x$offset
   added$.weights <- x$weights

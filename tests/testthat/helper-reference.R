@@ -79,6 +79,37 @@ dense_covariance <- function(fit, theta) {
   list(H = H, G = G)
 }
 
+# The standard error of x'b_hat + z'u_hat as a prediction of x'b + z'u, for rows of X, and
+# by the labels of some terms `Z` (n x k) and `level`, names of levels.
+dense_prediction_error <- function(fit, X, rows) {
+  root <- sqrt(fit$weights)
+  Hi <- solve(dense_covariance(fit, fit$theta)$H)
+  HiX <- Hi %*% (fit$fixed$X * root)
+  factors <- term_factors(fit$random, fit$theta)
+  prior <- numeric(nrow(X))
+  C <- matrix(0, nrow(X), length(root))
+  for (label in names(rows)) {
+    row <- rows[[label]]
+    term <- fit$random[[label]]
+    Psi <- tcrossprod(factors[[label]])
+    at <- as.character(term$factor)
+    K <- 1 * outer(row$level, at, `==`)
+    own <- rep(1, nrow(X))
+    if (!is.null(term$kernel)) {
+      known <- row$level %in% rownames(term$kernel)
+      K[known, ] <- term$kernel[row$level[known], at]
+      own[] <- mean(diag(term$kernel))
+      own[known] <- diag(term$kernel)[row$level[known]]
+    }
+    prior <- prior + own * rowSums((row$Z %*% Psi) * row$Z)
+    C <- C + row$Z %*% Psi %*% t(term_design(term) * root) * K
+  }
+  through <- X - C %*% HiX
+  Q <- if (ncol(X) > 0L) solve(t(fit$fixed$X * root) %*% HiX) else matrix(0, 0, 0)
+  variance <- prior - rowSums((C %*% Hi) * C) + rowSums((through %*% Q) * through)
+  unname(fit$sigma * sqrt(variance))
+}
+
 # The fit of lmerTest at our optimum: its own may be 1e-4 away.
 lmer_at <- function(fit, data, contrasts = NULL) {
   parsed <- lme4::lFormula(fit$formula, data, REML = fit$REML, contrasts = contrasts)

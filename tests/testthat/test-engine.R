@@ -44,3 +44,39 @@ test_that("no fixed effects at all", {
   expect_length(fixef(fit), 0L)
   expect_output(print(fit), "No fixed effects")
 })
+
+test_that("variances of rows at any parameters, zero among them", {
+  K <- withr::with_seed(4, toy_kinship(12, prefix = ""))
+  d <- mixed_example()
+  d$h <- rep(1:8, 15)
+  X <- cbind(1, d$x)[1:20, ]
+  expect_rows <- function(formula, thetas, name) {
+    fit <- suppressMessages(lmmfit(formula, d, weights = w))
+    expect_equal(fit$engine$name, name)
+    fit$sigma <- 1
+    all <- lapply(frame_rows(fit, all_columns(fit)), function(row) {
+      list(level = row$level[1:20], Z = row$Z[1:20, , drop = FALSE])
+    })
+    # levels that are not known, and terms without a part
+    for (unknown in list(0L, 3L, 1:20)) for (kept in unique(list(seq_along(all), 1L))) {
+      rows <- lapply(all[kept], function(row) {
+        list(level = replace(row$level, unknown, NA), Z = row$Z)
+      })
+      by_name <- Map(function(row, term) {
+        names <- if (is.null(term$kernel)) levels(term$factor) else rownames(term$kernel)
+        list(level = replace(names[row$level], unknown, "unknown"), Z = row$Z)
+      }, rows, fit$random[kept])
+      for (theta in thetas) {
+        fit$theta <- theta
+        expect_equal(sqrt(engine_row_variances(fit$engine, theta, fit$random, X, rows)),
+                     dense_prediction_error(fit, X, by_name), tolerance = 1e-8)
+      }
+    }
+  }
+  expect_rows(y ~ x + (1 | g), list(0, 0.5, 30), "scalar")
+  expect_rows(y ~ x + (z | g) + (1 | h),
+              list(c(1, 0.5, 0.3, 2), c(1, 0.5, 0, 0), numeric(4)), "blocked")
+  expect_rows(y ~ x + kin(1 | g, K), list(0, 0.5, 30), "rotated")
+  expect_rows(y ~ x + kin(1 + z | g, K) + (1 | g),
+              list(c(1, 0.5, 0.3, 2), c(1, 0.5, 0, 0)), "dense")
+})

@@ -184,7 +184,7 @@ test_that("constants stay where the formula was made", {
 })
 
 test_that("arguments that would be ignored are errors", {
-  expect_error(predict(fit, se.fit = TRUE), class = "rlib_error_dots_nonempty")
+  expect_error(predict(fit, interval = "confidence"), class = "rlib_error_dots_nonempty")
   expect_error(simulate(fit, newdata = nlme::Orthodont),
                class = "rlib_error_dots_nonempty")
 })
@@ -213,4 +213,192 @@ test_that("ids of the kernel are known to i.i.d. effects beside it", {
   expect_equal(unname(predict(fit, new)),
                unname(fixef(fit)[[1]] + modes$id[new$id, ] + c(modes$id.1["i3", ], 0)))
   expect_kinlmm_error(predict(fit, data.frame(x = 0, id = "nobody")), "new_levels", "nobody")
+})
+
+# Rows of newdata by their definition: the columns of each term are variables, or 1.
+rows_by_hand <- function(fit, new, kept = names(fit$random)) {
+  lapply(fit$random[kept], function(term) {
+    Z <- vapply(term$columns, function(column) {
+      if (column == "(Intercept)") rep(1, nrow(new)) else new[[column]]
+    }, numeric(nrow(new)))
+    variables <- lapply(all.vars(term$group_expr), function(name) as.character(new[[name]]))
+    list(Z = matrix(Z, nrow(new)), level = do.call(paste, c(variables, sep = ":")))
+  })
+}
+
+expect_errors_by_hand <- function(fit, new, ...) {
+  X <- stats::model.matrix(stats::delete.response(fit$fixed$terms), new)
+  ours <- predict(fit, new, allow.new.levels = TRUE, se.fit = TRUE, ...)
+  expect_named(ours, c("fit", "se.fit"))
+  expect_equal(ours$fit, predict(fit, new, allow.new.levels = TRUE, ...))
+  expect_equal(unname(ours$se.fit), dense_prediction_error(fit, X, rows_by_hand(fit, new)),
+               tolerance = 1e-8)
+}
+
+test_that("standard errors of means are the dense formula's, i.i.d. effects", {
+  withr::local_seed(3)
+  d <- mixed_example()
+  d$h <- factor(sample(8, 120, TRUE))
+  d$y <- d$y + stats::rnorm(8)[d$h] + stats::rnorm(36)[interaction(d$g, d$f)]
+  # known and unknown levels, and pairs that the data do not have
+  new <- d[sample(120, 30), ]
+  new$h <- as.character(new$h[30:1])
+  new$g <- as.character(new$g)
+  new$g[1:6] <- "new"
+  new$h[4:9] <- "other"
+  new$x <- new$x + 1
+  for (formula in list(y ~ x + (1 | g), y ~ x + (0 + z | g), y ~ x + (z | g),
+                       y ~ x + f + (z || g), y ~ x + (z | g) + (1 + x || h),
+                       y ~ x + (1 | g / f), y ~ x + (1 | h / g) + (1 | f),
+                       y ~ 0 + (1 | g) + (1 | h))) {
+    for (REML in c(TRUE, FALSE)) {
+      fit <- suppressMessages(lmmfit(formula, d, REML = REML, weights = w))
+      expect_errors_by_hand(fit, new)
+    }
+  }
+})
+
+test_that("standard errors with many levels, nested", {
+  withr::local_seed(4)
+  d <- data.frame(a = factor(rep(1:250, each = 6)), b = factor(rep(1:3, 500)),
+                  x = stats::rnorm(1500))
+  d$y <- d$x + stats::rnorm(250)[d$a] + stats::rnorm(750)[interaction(d$a, d$b)] +
+    stats::rnorm(1500)
+  fit <- lmmfit(y ~ x + (1 + x | a) + (1 | a:b), d)
+  data <- level_data(fit$engine)
+  expect_gt(nrow(data$rest_Xy), 200)
+  new <- d[seq(1, 1500, 50), ]
+  new$b <- as.character(new$b)
+  new$b[1:10] <- "4"
+  new$a <- as.character(new$a)
+  new$a[8:12] <- "251"
+  expect_errors_by_hand(fit, new)
+  # an inner factor that is not an interaction, with other outer levels than in the data
+  d$inner <- interaction(d$a, d$b)
+  crossed <- lmmfit(y ~ x + (1 | a) + (1 | inner), d)
+  new <- d[seq(1, 1500, 15), ]
+  new$a <- rev(new$a)
+  expect_errors_by_hand(crossed, new)
+})
+
+test_that("standard errors with kernels, ids without records too", {
+  withr::local_seed(5)
+  K <- toy_kinship(24)
+  K2 <- toy_kinship(24)
+  d <- toy_pheno(K, rep(c(0L, 1L, 3L, 5L), 6))
+  d$h <- factor(sample(5, nrow(d), TRUE))
+  d$y <- d$y + stats::rnorm(24)[match(d$id, rownames(K))] * (0.5 + d$x) +
+    stats::rnorm(5)[d$h]
+  new <- data.frame(id = c(rownames(K), "stranger"), x = stats::rnorm(25),
+                    h = rep(c("1", "3", "9", "5", "2"), 5))
+  for (formula in list(y ~ x + kin(1 | id, K), y ~ x + kin(1 | id, K) + (1 | id),
+                       y ~ x + kin(1 + x | id, K) + (1 | h),
+                       y ~ 1 + kin(1 | id, K) + kin(1 | id, K2) + (1 + x | h))) {
+    for (REML in c(TRUE, FALSE)) {
+      fit <- suppressMessages(lmmfit(formula, d, REML = REML, weights = w))
+      expect_errors_by_hand(fit, new)
+      expect_errors_by_hand(fit, new[25, ])
+      own <- predict(fit, se.fit = TRUE)$se.fit
+      expect_equal(unname(own),
+                   dense_prediction_error(fit, fit$fixed$X, rows_by_hand(fit, d)),
+                   tolerance = 1e-8)
+    }
+  }
+})
+
+test_that("an id without records is known to all terms of its factor", {
+  K <- withr::with_seed(1, toy_kinship(20))
+  d <- withr::with_seed(2, toy_pheno(K, rep(c(0L, 2L, 4L, 3L), 5)))
+  fit <- suppressMessages(lmmfit(y ~ x + kin(1 | id, K) + (1 | id), d))
+  new <- data.frame(id = rownames(K)[1:2], x = 0)
+  label <- names(fit$random)[[1]]
+  expect_equal(unname(predict(fit, new)),
+               fixef(fit)[[1]] + unname(term_modes(fit, label)[1:2, 1]) +
+                 c(0, term_modes(fit, names(fit$random)[[2]])[rownames(K)[[2]], 1]))
+  expect_kinlmm_error(predict(fit, data.frame(id = "stranger", x = 0)), "new_levels")
+})
+
+test_that("re.form leaves effects and their uncertainty out", {
+  withr::local_seed(6)
+  d <- mixed_example()
+  d$h <- factor(sample(8, 120, TRUE))
+  d$y <- d$y + stats::rnorm(8)[d$h]
+  fit <- lmmfit(y ~ x + (z | g) + (1 | h), d)
+  X <- model.matrix(fit)
+  rows <- rows_by_hand(fit, d)
+  se <- function(...) unname(predict(fit, ..., se.fit = TRUE)$se.fit)
+  expect_equal(se(d, re.form = ~ (1 | h)), dense_prediction_error(fit, X, rows["h"]),
+               tolerance = 1e-8)
+  expect_equal(se(re.form = ~ (z | g)), dense_prediction_error(fit, X, rows["g"]),
+               tolerance = 1e-8)
+  rows$g$Z[, 2] <- 0
+  expect_equal(se(re.form = ~ (1 | g) + (1 | h)), dense_prediction_error(fit, X, rows),
+               tolerance = 1e-8)
+  rows$g$Z <- cbind(0, d$z)
+  expect_equal(se(d, re.form = ~ (0 + z | g)), dense_prediction_error(fit, X, rows["g"]),
+               tolerance = 1e-8)
+  expect_equal(se(re.form = NA), unname(sqrt(diag(X %*% vcov(fit) %*% t(X)))),
+               tolerance = 1e-12)
+  K <- toy_kinship(12, prefix = "")
+  both <- suppressMessages(lmmfit(y ~ x + kin(1 + z | g, K) + (1 | h), d))
+  rows <- rows_by_hand(both, d)
+  expect_equal(unname(predict(both, d, re.form = ~ (1 | h), se.fit = TRUE)$se.fit),
+               dense_prediction_error(both, X, rows["h"]), tolerance = 1e-8)
+  expect_equal(unname(predict(both, re.form = ~ (1 + z | g), se.fit = TRUE)$se.fit),
+               dense_prediction_error(both, X, rows["g"]), tolerance = 1e-8)
+})
+
+test_that("random effects alone", {
+  d <- mixed_example()
+  fit <- lmmfit(y ~ x + (z | g), d, offset = o)
+  only <- predict(fit, random.only = TRUE, se.fit = TRUE)
+  expect_equal(only$fit, predict(fit) - predict(fit, re.form = NA))
+  # neither the covariate nor the offset is needed
+  new <- d[5:9, c("g", "z")]
+  expect_equal(predict(fit, new, random.only = TRUE, se.fit = TRUE),
+               lapply(only, `[`, 5:9))
+  expect_equal(predict(fit, new, random.only = TRUE, re.form = NA, se.fit = TRUE),
+               lapply(only, function(value) 0 * value[5:9]))
+  X <- matrix(0, 120, 2)
+  expect_equal(unname(only$se.fit), dense_prediction_error(fit, X, rows_by_hand(fit, d)),
+               tolerance = 1e-8)
+  intercept <- predict(fit, data.frame(g = levels(d$g), z = 0), random.only = TRUE,
+                       se.fit = TRUE)
+  prediction <- fit_variances(fit)$g$prediction[1, 1, ]
+  expect_equal(unname(intercept$se.fit), sqrt(prediction), tolerance = 1e-8,
+               ignore_attr = TRUE)
+  skip_if_not_installed("lme4")
+  theirs <- lme4::lmer(y ~ x + (z | g), d, offset = o)
+  expect_equal(only$fit, predict(theirs, random.only = TRUE), tolerance = 1e-3)
+})
+
+test_that("standard errors where something is missing", {
+  d <- mixed_example()
+  d$x[3] <- NA
+  fit <- lmmfit(y ~ x + (z | g), d, na.action = na.exclude)
+  own <- predict(fit, se.fit = TRUE)
+  expect_length(own$se.fit, 120L)
+  expect_identical(which(is.na(own$se.fit)), c(`3` = 3L))
+  new <- d[1:5, ]
+  new$z[1] <- NA
+  new$g[2] <- NA
+  both <- predict(fit, new, se.fit = TRUE)
+  expect_equal(both$se.fit, replace(own$se.fit[1:5], 1:2, NA))
+  expect_identical(is.na(both$fit), is.na(both$se.fit))
+  expect_equal(predict(fit, new, se.fit = TRUE, na.action = na.omit)$se.fit,
+               own$se.fit[4:5])
+  allowed <- predict(fit, new, se.fit = TRUE, allow.new.levels = TRUE)
+  new$g <- as.character(new$g)
+  new$g[2] <- "new"
+  expect_equal(allowed, predict(fit, new, se.fit = TRUE, allow.new.levels = TRUE))
+  expect_identical(unname(predict(fit, new[1, ], se.fit = TRUE)$se.fit), NA_real_)
+})
+
+test_that("standard errors do not depend on units", {
+  d <- mixed_example()
+  d$far <- 1e6 + 1e3 * d$z
+  d$x6 <- 1e6 + d$x
+  near <- predict(lmmfit(y ~ x + (z | g), d), se.fit = TRUE)
+  far <- predict(lmmfit(y ~ x6 + (far | g), d), se.fit = TRUE)
+  expect_equal(far, near, tolerance = 1e-5)
 })
