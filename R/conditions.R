@@ -509,11 +509,11 @@ abort_weights <- function(rows, values, call) {
   ), "weights", rows = rows, values = values, call = call)
 }
 
-# what: "fixed effects" or "random slopes"; missing: whether they are NA, not infinite.
-abort_covariate <- function(what, columns, missing, call) {
+# what: "fixed effects" or "random slopes"; found: "Missing", "Infinite" or "Too large".
+abort_covariate <- function(what, columns, found, call) {
   abort_kinlmm(c(
-    "The {what} must be finite.",
-    "x" = "{if (missing) 'Missing' else 'Infinite'} values in {some_of(columns)}."
+    "The {what} must be finite, and at most 1e100.",
+    "x" = "{found} values in {some_of(columns)}."
   ), "covariate", columns = columns, call = call)
 }
 

@@ -7,10 +7,16 @@ engine_work <- function(frame, fixed, call) {
   root <- if (is.null(weights)) frame$weights else sqrt(weights)
   y <- frame$y - frame$offset
   fit <- least_squares(fixed$X, y, root)
-  if (drop(crossprod(fit$r)) <= 1e-20 * drop(crossprod(y * root))) abort_perfect_fit(call)
+  if (is_exact(matrix(fit$r), matrix(y * root))) abort_perfect_fit(call)
   c(fit, list(root = root, logweights = if (is.null(weights)) 0 else sum(log(weights)),
               n = nrow(fixed$X), p = ncol(fixed$X), names = colnames(fixed$X),
               intercept = intercept_in(fit, fixed, root)))
+}
+
+# Whether the residuals r of Y, by columns, are rounding: beside a large mean it is larger.
+is_exact <- function(r, Y) {
+  centred <- Y - rep(colMeans(Y), each = nrow(Y))
+  colSums(r^2) <= pmax(1e-20 * colSums(centred^2), 1e-29 * colSums(Y^2))
 }
 
 # sqrt(W) X = Q R up to the order of columns `pivot`, coefficients beta, and what the fit

@@ -22,7 +22,8 @@
 #' @return For one response a fit as [lmmfit()] returns it. For several an object of class
 #'   `lmmfits`: a list with, a row for each of B responses, `theta` (B x parameters), `sigma`,
 #'   `coefficients` and `std.error` (B x p), `criterion`, `gradient` (the largest),
-#'   `converged` and `singular`. `fits[[i]]` is the fit of one response in full, and
+#'   `converged` and `singular`; `NA`, and not converged, where the fixed effects fit a
+#'   response exactly, such as a constant. `fits[[i]]` is the fit of one response in full, and
 #'   `as.data.frame()` a table with a row for each response and parameter: `response`,
 #'   `effect` (`"fixed"` or `"ran_pars"`), `group`, `term`, `estimate` (standard deviations
 #'   and correlations for `"ran_pars"`), `std.error` and `statistic`.
@@ -57,6 +58,7 @@ check_responses <- function(object, newresp, call) {
     abort_argument("newresp", "a numeric vector, matrix or data frame", describe(newresp), call)
   }
   Y <- as.matrix(Y)
+  if (ncol(Y) == 0L) abort_argument("newresp", "at least one response", describe(Y), call)
   omitted <- attr(object$frame, "na.action")
   n <- nobs(object)
   if (nrow(Y) == n + length(omitted)) Y <- Y[setdiff(seq_len(nrow(Y)), omitted), , drop = FALSE]
@@ -148,8 +150,16 @@ square_rows <- function(B) {
   B[, rep(seq_len(p), p), drop = FALSE] * B[, rep(seq_len(p), each = p), drop = FALSE]
 }
 
+# Responses that the fixed effects fit exactly have no estimates: NA, not converged.
 new_lmmfits <- function(fit, Y) {
-  at <- refit_responses(fit, Y)
+  varies <- leaves_variation(fit, Y)
+  if (!any(varies)) abort_perfect_fit(rlang::caller_env())
+  at <- refit_responses(fit, Y[, varies, drop = FALSE])
+  if (!all(varies)) {
+    row <- replace(rep(NA_integer_, length(varies)), varies, seq_len(sum(varies)))
+    at <- lapply(at, function(x) if (is.matrix(x)) x[row, , drop = FALSE] else x[row])
+    at$converged[!varies] <- FALSE
+  }
   for (name in c("sigma", "criterion", "gradient", "converged", "singular")) {
     names(at[[name]]) <- colnames(Y)
   }
@@ -157,6 +167,13 @@ new_lmmfits <- function(fit, Y) {
   dimnames(at$coefficients) <- dimnames(at$std.error) <- list(colnames(Y),
                                                               names(fit$coefficients))
   structure(c(at, list(fit = fit, responses = Y)), class = "lmmfits")
+}
+
+leaves_variation <- function(fit, Y) {
+  root <- sqrt(fit$weights)
+  Y <- (Y - fit$offset) * root
+  r <- if (ncol(fit$fixed$X) == 0L) Y else qr.resid(qr(fit$fixed$X * root), Y)
+  !is_exact(r, Y)
 }
 
 #' @rdname refit
@@ -202,9 +219,13 @@ as.data.frame.lmmfits <- function(x, row.names = NULL, optional = FALSE, ...) {
   fixed$statistic <- fixed$estimate / fixed$std.error
   one <- fit
   parts <- lapply(seq_along(responses), function(b) {
-    one$theta <- x$theta[b, ]
-    one$sigma <- x$sigma[[b]]
+    estimated <- !is.na(x$sigma[[b]])
+    if (estimated) {
+      one$theta <- x$theta[b, ]
+      one$sigma <- x$sigma[[b]]
+    }
     table <- as.data.frame(VarCorr(one))
+    if (!estimated) table$sdcor <- NA_real_
     term <- replace(paste0("cor__", table$var1, ".", table$var2), is.na(table$var2),
                     paste0("sd__", table$var1)[is.na(table$var2)])
     data.frame(response = responses[[b]], effect = "ran_pars", group = table$grp,
@@ -224,8 +245,8 @@ print.lmmfits <- function(x, ...) {
   cat(n_of(length(x), "response"), ", fitted by ", if (fit$REML) "REML" else "maximum likelihood",
       "\nFormula: ", deparse1(fit$formula), "\n", sep = "")
   cat("Converged: ", count(sum(x$converged)), "; with a variance of zero or a singular ",
-      "covariance: ", count(sum(x$singular)), "\n\nQuartiles over the responses:\n", sep = "")
+      "covariance: ", count(sum(x$singular, na.rm = TRUE)), "\n\nQuartiles over the responses:\n", sep = "")
   table <- cbind(x$coefficients, sigma = x$sigma)
-  print(t(apply(table, 2L, stats::quantile)), digits = 4L)
+  print(t(apply(table, 2L, stats::quantile, na.rm = TRUE)), digits = 4L)
   invisible(x)
 }

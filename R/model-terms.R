@@ -50,10 +50,13 @@ design_matrix <- function(terms, frame, contrasts, what, call) {
   if (is.null(design) || length(contrasts) > 0L) {
     design <- factor_design(terms, frame, contrasts, call)
   }
-  if (!all(is.finite(design$X))) {
-    bad <- which(!is.finite(design$X), arr.ind = TRUE)
-    missing <- is.na(design$X[bad[1L, , drop = FALSE]])
-    abort_covariate(what, colnames(design$X)[unique(bad[, 2L])], missing, call)
+  # squares of larger ones may be infinite
+  if (length(design$X) > 0L && !isTRUE(all(abs(range(design$X)) <= 1e100))) {
+    bad <- which(is.na(design$X) | abs(design$X) > 1e100, arr.ind = TRUE)
+    first <- design$X[bad[1L, , drop = FALSE]]
+    found <- if (is.na(first)) "Missing" else if (is.infinite(first)) "Infinite" else
+      "Too large"
+    abort_covariate(what, colnames(design$X)[unique(bad[, 2L])], found, call)
   }
   design
 }
@@ -295,7 +298,8 @@ check_random <- function(terms, n, call) {
       }, logical(1)))
       abort_too_many_levels(term$group, q, k, n, kernel, call)
     }
-    zero <- if (!is.null(term$Z)) colSums(term$Z != 0) == 0
+    # squares of smaller values may be zero too
+    zero <- if (!is.null(term$Z)) colSums(abs(term$Z) > 1e-100) == 0
     if (any(zero)) {
       abort_random_columns(term$group, term$columns[zero], "is zero in every row", call)
     }

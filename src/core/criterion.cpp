@@ -59,7 +59,7 @@ Evaluation profiled_criterion(const Moments& m, Index n, bool reml, Order order)
   const Matrix through = fixed.unscaled * cross;
   for (Index c = 0; c < count; ++c) {
     for (Index d = 0; d <= c; ++d) {
-      const double slopes = first(c) * first(d) / (fixed.s * fixed.s);
+      const double slopes = (first(c) / fixed.s) * (first(d) / fixed.s);
       if (order == Order::average) {
         out.hessian(c, d) = dof * (m.average(c, d) / fixed.s - slopes);
       } else if (order == Order::exact) {

@@ -47,3 +47,16 @@ test_that("a basis without the intercept has none", {
   work <- work_of(groups, stats::rnorm(21))
   expect_equal(drop(work$Q %*% work$intercept), rep(1, 21))
 })
+
+test_that("a large mean and a small scale of the response are no exact fit", {
+  d <- mixed_example()
+  d$far <- d$y + 1e11
+  near <- lmmfit(y ~ x + (z | g), d)
+  far <- lmmfit(far ~ x + (z | g), d)
+  expect_equal(sigma(far), sigma(near), tolerance = 1e-4)
+  for (scale in c(1e-150, 1e150)) {
+    d$scaled <- d$y * scale
+    expect_no_warning(scaled <- lmmfit(scaled ~ x + (z | g), d))
+    expect_equal(scaled$theta, near$theta, tolerance = 1e-6)
+  }
+})

@@ -90,3 +90,21 @@ test_that("rows left out of the fit may be given or not", {
   y <- seq_len(108) + withr::with_seed(1, stats::rnorm(108))
   expect_equal(deviance(refit(fit, y)), deviance(refit(fit, y[-c(2, 7)])))
 })
+
+test_that("a response without variation has no estimates, and stops no others", {
+  K <- withr::with_seed(1, toy_kinship(nlevels(data$Subject)))
+  dimnames(K) <- rep(list(levels(data$Subject)), 2L)
+  for (fit in list(lmmfit(distance ~ age + (1 | Subject), data),
+                   suppressMessages(lmmfit(distance ~ age + kin(1 | Subject, K), data)))) {
+    Y <- cbind(a = data$distance, b = 3, c = 2 * data$age, d = data$distance^2)
+    many <- refit(fit, Y)
+    expect_equal(many$converged, c(a = TRUE, b = FALSE, c = FALSE, d = TRUE))
+    expect_equal(is.na(many$sigma), c(a = FALSE, b = TRUE, c = TRUE, d = FALSE))
+    expect_equal(many$theta[c("a", "d"), ], refit(fit, Y[, c("a", "d")])$theta[, 1L])
+    expect_output(print(many), "Converged: 2")
+    table <- as.data.frame(many)
+    expect_equal(unique(table$response[is.na(table$estimate)]), c("b", "c"))
+    expect_kinlmm_error(refit(fit, Y[, 2:3]), "response", "fit the response exactly")
+    expect_kinlmm_error(refit(fit, Y[, 0L]), "argument", "at least one response")
+  }
+})

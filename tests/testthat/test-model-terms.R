@@ -260,3 +260,11 @@ test_that("an offset in a random term is refused", {
   expect_kinlmm_error(lmmfit(y ~ x + (offset(o) | g), mixed_example()), "formula",
                       "`(offset(o) | g)` has one")
 })
+
+test_that("values whose squares are no numbers are refused", {
+  d <- transform(mixed_example(), large = x * 1e200, small = x * 1e-200)
+  for (formula in c(y ~ large + (1 | g), y ~ x + (large | g), y ~ x + (0 + large | g))) {
+    expect_kinlmm_error(lmmfit(formula, d), "covariate", "Too large values in \"large\"")
+  }
+  expect_kinlmm_error(lmmfit(y ~ x + (0 + small | g), d), "random_columns", "small")
+})
