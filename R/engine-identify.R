@@ -10,7 +10,7 @@ check_components <- function(engine, random, call) {
   M <- residual_products(at, engine$work)
   last <- ncol(M)
   owner <- rep(seq_along(random), engine$sizes * (engine$sizes + 1L) / 2L)
-  lost <- diag(M)[-last] <= 1e-9 * diag(at$traces)
+  lost <- diag(M)[-last] <= 1e-12 * diag(at$traces)
   if (any(lost)) abort_unidentified(random[unique(owner[lost])], call)
   null <- null_space(M)
   if (ncol(null) == 0L) return(invisible())
@@ -41,5 +41,5 @@ residual_products <- function(at, work) {
 null_space <- function(M) {
   unit <- 1 / sqrt(diag(M))
   spectrum <- eigen(M * tcrossprod(unit), symmetric = TRUE)
-  unit * spectrum$vectors[, spectrum$values < 1e-9, drop = FALSE]
+  unit * spectrum$vectors[, spectrum$values < 1e-12, drop = FALSE]
 }

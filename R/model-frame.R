@@ -177,5 +177,8 @@ frame_offset <- function(frame, call) {
     abort_argument("offset", "numeric and finite", "not numeric, missing or infinite",
                    call)
   }
+  if (length(offset) != nrow(frame)) {
+    abort_argument("offset", "a numeric vector", describe(offset), call)
+  }
   as.double(offset)
 }

@@ -56,3 +56,8 @@ test_that("products are those of the dense matrices", {
   products <- residual_products(engine_moments(fit$engine, theta, 2L), fit$engine$work)
   expect_equal(products, dense, tolerance = 1e-9)
 })
+
+test_that("an intercept and a covariate far from zero are told apart", {
+  far <- transform(example, x = x + 1e5)
+  expect_s3_class(suppressMessages(lmmfit(y ~ x + (x || a), far)), "lmmfit")
+})

@@ -162,3 +162,11 @@ test_that("with a subset, variables of all rows are known as such", {
   expect_equal(fit$variables, c("y", "x", "g"))
   with(d, expect_equal(lmmfit(y ~ I(x^power) + (1 | g))$variables, c("y", "x", "g")))
 })
+
+test_that("an offset is one column", {
+  d <- mixed_example()
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | g), d, offset = cbind(x, z)), "argument",
+                      c("`offset` must be a numeric vector", "120 x 2"))
+  expect_equal(deviance(lmmfit(y ~ x + (1 | g), d, offset = cbind(o))),
+               deviance(lmmfit(y ~ x + (1 | g), d, offset = o)))
+})
