@@ -259,10 +259,13 @@ moment_start <- function(data, terms, call) {
   information[upper.tri(information)] <- t(information)[upper.tri(information)]
   information[count + 1L, ] <- information[, count + 1L] <-
     c(information[seq_len(count), count + 1L], data$n - p)
-  check_information(information, terms, call)
+  seen <- c(!absent_covariances(data$V, sizes), TRUE)
+  owner <- rep(seq_along(terms), sizes * (sizes + 1L) / 2L)
+  check_information(information[seen, seen], terms, owner[seen[-length(seen)]], call)
   total <- sum(r^2) + data$within[p + 1L, p + 1L]
   moments <- c(vapply(data$V, function(V) sum(r * (V %*% r)), numeric(1)), total)
-  estimate <- solve(information, moments, tol = 0)
+  estimate <- numeric(count + 1L)
+  estimate[seen] <- solve(information[seen, seen], moments[seen], tol = 0)
   floor <- 0.05 * total / (data$n - p)
   start <- split_packed(estimate[seq_len(count)] / max(estimate[[count + 1L]], floor),
                         sizes)
@@ -273,9 +276,18 @@ moment_start <- function(data, terms, call) {
   }))
 }
 
-check_information <- function(information, terms, call) {
-  sizes <- lengths(lapply(terms, `[[`, "columns"))
-  owner <- rep(seq_along(terms), sizes * (sizes + 1L) / 2L)
+# Which are covariances of columns that nothing has both of (see check_components()).
+absent_covariances <- function(V, sizes) {
+  squares <- vapply(V, function(V) sum(V^2), numeric(1))
+  unlist(lapply(split_packed(squares, sizes), function(mine) {
+    at <- lower_pairs(0.5 * (sqrt(8 * length(mine) + 1) - 1))
+    variance <- mine[at$row == at$col]
+    at$row != at$col & mine <= 1e-20 * sqrt(variance[at$row] * variance[at$col])
+  }))
+}
+
+# owner: which of the terms each component belongs to.
+check_information <- function(information, terms, owner, call) {
   unit <- 1 / sqrt(diag(information))
   spectrum <- eigen(information * tcrossprod(unit), symmetric = TRUE)
   null <- spectrum$vectors[seq_along(owner), spectrum$values <= 1e-9, drop = FALSE]

@@ -3,21 +3,48 @@
 # P = H^-1 - H^-1 X (X'H^-1 X)^-1 X'H^-1. That does not depend on theta.
 
 # Of a blocked engine that C++ found doubtful: at theta where every effect has a variance
-# of 1 in its units, so that X and large levels take no digits.
+# of 1 in its units, so that X and large levels take no digits. Covariances of columns that
+# no level has both of are in no G_c, as in (0 + f | g) where f does not vary within g:
+# they are not looked at, since the variances are told.
 check_components <- function(engine, random, call) {
-  diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
-  at <- check_core(cpp_blocked_moments(engine$data, diagonal, 2L))
+  pairs <- lapply(engine$sizes, lower_pairs)
+  own <- unlist(lapply(pairs, function(at) at$row == at$col))
+  owner <- rep(seq_along(random), lengths(lapply(pairs, `[[`, "row")))
+  at <- check_core(cpp_blocked_moments(engine$data, as.numeric(own), 2L))
   M <- residual_products(at, engine$work)
+  traces <- at$traces
+  every <- as.numeric(own)
+  absent <- absent_components(engine, traces, pairs)
+  if (any(absent)) {
+    J <- unit_components(engine)
+    every <- solve(J, every)[!absent]
+    J <- J[, !absent, drop = FALSE]
+    traces <- crossprod(J, traces %*% J)
+    J <- block_diagonal(list(J, 1))
+    M <- crossprod(J, M %*% J)
+    owner <- owner[!absent]
+  }
   last <- ncol(M)
-  owner <- rep(seq_along(random), engine$sizes * (engine$sizes + 1L) / 2L)
-  lost <- diag(M)[-last] <= 1e-12 * diag(at$traces)
+  lost <- diag(M)[-last] <= 1e-12 * diag(traces)
   if (any(lost)) abort_unidentified(random[unique(owner[lost])], call)
   null <- null_space(M)
   if (ncol(null) == 0L) return(invisible())
   # P H P is the sum of the residuals and of every effect
-  null[-last, ] <- null[-last, ] + outer(diagonal, null[last, ])
+  null[-last, ] <- null[-last, ] + outer(every, null[last, ])
   share <- sqrt(rowSums(null[-last, , drop = FALSE]^2) * diag(M)[-last])
   abort_unidentified(random[unique(owner[share > 0.1 * max(share)])], call)
+}
+
+# Which components of the columns (not of their units) are in no G_c.
+absent_components <- function(engine, traces, pairs) {
+  J <- unit_components(engine)
+  size <- colSums(J * (traces %*% J))
+  before <- cumsum(c(0L, lengths(lapply(pairs, `[[`, "row"))))
+  unlist(Map(function(at, before) {
+    mine <- size[before + seq_along(at$row)]
+    variance <- mine[at$row == at$col]
+    at$row != at$col & mine <= 1e-14 * sqrt(variance[at$row] * variance[at$col])
+  }, pairs, before[seq_along(pairs)]))
 }
 
 # tr(P G_c P G_d), and in the last row and column those with H.

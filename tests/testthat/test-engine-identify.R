@@ -61,3 +61,14 @@ test_that("an intercept and a covariate far from zero are told apart", {
   far <- transform(example, x = x + 1e5)
   expect_s3_class(suppressMessages(lmmfit(y ~ x + (x || a), far)), "lmmfit")
 })
+
+test_that("a covariance of columns that no level has both of is no obstacle", {
+  cells <- suppressMessages(lmmfit(y ~ x + (0 + few | a), example))
+  apart <- suppressMessages(lmmfit(y ~ x + (0 + few || a), example))
+  expect_equal(deviance(cells), deviance(apart), tolerance = 1e-8)
+  # a kernel of i.i.d. effects is the same model by the dense engine
+  I <- diag(12)
+  dimnames(I) <- rep(list(as.character(1:12)), 2L)
+  dense <- suppressMessages(lmmfit(y ~ x + kin(0 + few | a, I), example))
+  expect_equal(deviance(dense), deviance(apart), tolerance = 1e-8)
+})

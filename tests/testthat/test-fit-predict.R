@@ -239,6 +239,7 @@ test_that("standard errors of means are the dense formula's, i.i.d. effects", {
   withr::local_seed(3)
   d <- mixed_example()
   d$h <- factor(sample(8, 120, TRUE))
+  d$f <- factor(rep(c("a", "b", "c", "b", "a"), 24))
   d$y <- d$y + stats::rnorm(8)[d$h] + stats::rnorm(36)[interaction(d$g, d$f)]
   # known and unknown levels, and pairs that the data do not have
   new <- d[sample(120, 30), ]
