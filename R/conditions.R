@@ -658,6 +658,14 @@ abort_unidentified <- function(terms, call) {
   ), "unidentified", group = group, call = call)
 }
 
+inform_apart <- function(terms) {
+  names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
+  inform_kinlmm(c(
+    "Some covariances of {names} can't be estimated, and are zero: no level has both
+     effects."
+  ), "apart")
+}
+
 abort_random_columns <- function(group, columns, what, call) {
   abort_kinlmm(c(
     "The random effects of {.code {group}} must be linearly independent.",

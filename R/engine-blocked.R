@@ -14,7 +14,7 @@ engine_blocked <- function(work, random, call) {
   engine <- new_engine("blocked", blocked_reason(factors, sizes), data$data, work,
                        levels = data$levels, units = units, sizes = sizes,
                        order = vapply(factors, `[[`, character(1), "group"))
-  if (data$doubtful) check_components(engine, random, call)
+  if (data$doubtful) engine$apart <- check_components(engine, random, call)
   engine
 }
 
@@ -73,6 +73,10 @@ engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) 
   fit <- check_core(cpp_blocked_optimise(engine$data, REML, control$tolerance,
                                          control$max_iterations, own))
   opt <- unit_record(engine, fit)
+  if (any(engine$apart)) {
+    opt$theta <- without_apart(opt$theta, engine$apart, engine$sizes)
+    return(opt)
+  }
   opt$known <- list(moments = fit$moments[c("logdet", "S")], effects = fit$effects)
   opt
 }

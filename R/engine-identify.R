@@ -3,27 +3,31 @@
 # P = H^-1 - H^-1 X (X'H^-1 X)^-1 X'H^-1. That does not depend on theta.
 
 # Of a blocked engine that C++ found doubtful: at theta where every effect has a variance
-# of 1 in its units, so that X and large levels take no digits. Covariances of columns that
-# no level has both of are in no G_c, as in (0 + f | g) where f does not vary within g:
-# they are not looked at, since the variances are told.
+# of 1 in its units, so that X and large levels take no digits. Returns which components
+# are covariances of effects that never meet: these have none to estimate, but variances.
 check_components <- function(engine, random, call) {
-  pairs <- lapply(engine$sizes, lower_pairs)
-  own <- unlist(lapply(pairs, function(at) at$row == at$col))
-  owner <- rep(seq_along(random), lengths(lapply(pairs, `[[`, "row")))
-  at <- check_core(cpp_blocked_moments(engine$data, as.numeric(own), 2L))
+  every <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
+  at <- check_core(cpp_blocked_moments(engine$data, every, 2L))
   M <- residual_products(at, engine$work)
   traces <- at$traces
-  every <- as.numeric(own)
-  absent <- absent_components(engine, traces, pairs)
-  if (any(absent)) {
+  owner <- rep(seq_along(random), engine$sizes * (engine$sizes + 1L) / 2L)
+  apart <- unlist(lapply(random, never_meet), use.names = FALSE)
+  if (any(apart)) {
+    # components of the columns: those of their units mix them
     J <- unit_components(engine)
-    every <- solve(J, every)[!absent]
-    J <- J[, !absent, drop = FALSE]
+    every <- solve(J, every)[!apart]
+    J <- J[, !apart, drop = FALSE]
     traces <- crossprod(J, traces %*% J)
     J <- block_diagonal(list(J, 1))
     M <- crossprod(J, M %*% J)
-    owner <- owner[!absent]
   }
+  refuse_dependent(M, traces, every, random, owner[!apart], call)
+  if (any(apart)) inform_apart(random[unique(owner[apart])])
+  apart
+}
+
+# every: what H has of each component; owner: the terms they belong to.
+refuse_dependent <- function(M, traces, every, random, owner, call) {
   last <- ncol(M)
   lost <- diag(M)[-last] <= 1e-12 * diag(traces)
   if (any(lost)) abort_unidentified(random[unique(owner[lost])], call)
@@ -35,16 +39,22 @@ check_components <- function(engine, random, call) {
   abort_unidentified(random[unique(owner[share > 0.1 * max(share)])], call)
 }
 
-# Which components of the columns (not of their units) are in no G_c.
-absent_components <- function(engine, traces, pairs) {
-  J <- unit_components(engine)
-  size <- colSums(J * (traces %*% J))
-  before <- cumsum(c(0L, lengths(lapply(pairs, `[[`, "row"))))
-  unlist(Map(function(at, before) {
-    mine <- size[before + seq_along(at$row)]
-    variance <- mine[at$row == at$col]
-    at$row != at$col & mine <= 1e-14 * sqrt(variance[at$row] * variance[at$col])
-  }, pairs, before[seq_along(pairs)]))
+# Pairs of columns of a term, packed, that no level has both of.
+never_meet <- function(term) {
+  there <- rowsum(abs(term_design(term)), as.integer(term$factor)) > 0
+  meet <- crossprod(there) > 0
+  !pack_lower(meet) & pack_lower(diag(ncol(there))) == 0
+}
+
+# theta with covariances of zero for components that are `apart`, where that is a covariance.
+without_apart <- function(theta, apart, sizes) {
+  unlist(Map(function(packed, apart) {
+    if (!any(apart)) return(packed)
+    psi <- unpack_lower(replace(pack_lower(tcrossprod(unpack_lower(packed))), apart, 0), TRUE)
+    root <- tryCatch(t(chol(psi)), error = function(e) NULL)
+    if (all(psi[lower.tri(psi)] == 0)) root <- diag(sqrt(diag(psi)), nrow(psi))
+    if (is.null(root)) packed else pack_lower(root)
+  }, split_packed(theta, sizes), split_packed(apart, sizes)), use.names = FALSE)
 }
 
 # tr(P G_c P G_d), and in the last row and column those with H.

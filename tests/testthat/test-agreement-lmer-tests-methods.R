@@ -103,7 +103,6 @@ test_that("bases, matrices and contrasts in new data (test-predict.R, test-metho
   contrasts(d$fac) <- matrix(c(0.5, -0.5), dimnames = list(c("a", "b"), "a"))
   own <- suppressMessages(lmmfit(y ~ fac + (fac | grp), d))
   expect_no_warning(expect_equal(predict(own, d), fitted(own)))
-  # theirs has (1 | grp) too, whose variance can't be told from the covariance
   only <- suppressMessages(lmmfit(y ~ 1 + (0 + fac | grp), d))
   expect_no_warning(expect_equal(unname(predict(only, d)), unname(fitted(only))))
 })

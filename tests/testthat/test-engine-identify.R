@@ -42,6 +42,15 @@ test_that("what is identified, if hardly, is fitted", {
   expect_s3_class(suppressMessages(lmmfit(y ~ 1 + (1 | a) + (1 | b), large)), "lmmfit")
 })
 
+test_that("effects that never meet have variances, and a covariance of zero", {
+  expect_message(fit <- lmmfit(y ~ x + (0 + few | a), example), class = "kinlmm_message_apart")
+  V <- VarCorr(fit)$a
+  expect_equal(V[lower.tri(V)], c(0, 0, 0))
+  # the same variances as of terms that say so
+  apart <- suppressMessages(lmmfit(y ~ x + (0 + few || a), example))
+  expect_equal(deviance(fit), deviance(apart), tolerance = 1e-10)
+})
+
 test_that("products are those of the dense matrices", {
   fit <- lmmfit(y ~ x + (x | a) + (1 | h), example)
   theta <- c(0.7, 0.2, 0.4, 0.5)
@@ -62,13 +71,12 @@ test_that("an intercept and a covariate far from zero are told apart", {
   expect_s3_class(suppressMessages(lmmfit(y ~ x + (x || a), far)), "lmmfit")
 })
 
-test_that("a covariance of columns that no level has both of is no obstacle", {
-  cells <- suppressMessages(lmmfit(y ~ x + (0 + few | a), example))
-  apart <- suppressMessages(lmmfit(y ~ x + (0 + few || a), example))
-  expect_equal(deviance(cells), deviance(apart), tolerance = 1e-8)
-  # a kernel of i.i.d. effects is the same model by the dense engine
+test_that("effects that never meet may stand beside others, and in the dense engine", {
+  expect_message(lmmfit(y ~ x + (0 + few + x | a), example), "no level has both",
+                 class = "kinlmm_message_apart")
   I <- diag(12)
   dimnames(I) <- rep(list(as.character(1:12)), 2L)
   dense <- suppressMessages(lmmfit(y ~ x + kin(0 + few | a, I), example))
+  apart <- suppressMessages(lmmfit(y ~ x + (0 + few || a), example))
   expect_equal(deviance(dense), deviance(apart), tolerance = 1e-8)
 })
