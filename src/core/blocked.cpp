@@ -93,6 +93,10 @@ void Blocked::eliminate(const Vector& theta, Moments& out) {
   }
   if (!rest_) return;
   out.logdet += rest_->factor({T_.begin() + 1, T_.end()});
+  if (!std::isfinite(out.logdet)) {
+    out.S.setZero();
+    return;
+  }
   const Matrix half = rest_->half(rest_Xy);
   out.S.noalias() -= half.transpose() * half;
   X_ = std::move(rest_Xy);  // N-side of it until whiten()
@@ -142,7 +146,6 @@ void Blocked::whiten_rest(Moments& out) {
 void Blocked::whiten(Moments& out) {
   const Index k = data_.factors[0].k, width = data_.p + 1;
   const auto count = components_.size();
-  out.trace = Vector::Zero(static_cast<Index>(count));
   out.W.assign(count, Matrix::Zero(width, width));
   E_.assign(data_.factors.size(), Matrix());
   if (rest_) {
@@ -360,7 +363,9 @@ void Blocked::add_products(Moments& out) const {
 void Blocked::update(const Vector& theta, Order order) {
   theta_.resize(0);  // nothing is there if this throws
   moments_ = Moments();
+  moments_.trace = Vector::Zero(covariance_.count());
   eliminate(theta, moments_);
+  if (!std::isfinite(moments_.logdet)) return;
   if (order != Order::value) {
     whiten(moments_);
     if (!rest_) add_class_products(moments_, order == Order::exact);
@@ -374,7 +379,6 @@ void Blocked::update(const Vector& theta, Order order) {
 
 const Moments& Blocked::moments(const Vector& theta, Order order) {
   const bool same = theta_.size() == theta.size() && theta_ == theta;
-  // `exact` has no `average`
   const bool enough = order_ == order || (order_ > order && order != Order::average);
   if (!same || !enough) update(theta, order);
   return moments_;

@@ -28,6 +28,7 @@ class Blocked {
   explicit Blocked(BlockedData&& data) = delete;
 
   const Covariance& covariance() const { return covariance_; }
+  // Where H is not positive definite in double precision logdet is infinite and S zero.
   // Order::average is for data with a rest: without one the exact Hessian costs no more.
   const Moments& moments(const Vector& theta, Order order);
 
@@ -64,6 +65,7 @@ class Blocked {
   using Stacked = std::vector<Matrix>;  // factor -> k x (columns of the matrix) q
 
   void update(const Vector& theta, Order order);
+  const Moments& defined_moments(const Vector& theta);
   Vector moment_start() const;
   Matrix factor_T(const Vector& theta, std::size_t f) const;
   void eliminate(const Vector& theta, Moments& out);

@@ -25,7 +25,8 @@ class Rest {
   virtual void reset() = 0;
   virtual void subtract(Index level, const int* columns, Index size,
                         const Matrix& KK) = 0;
-  // Factors S. T: k x k for each block. Returns log|S|.
+  // Factors S. T: k x k for each block. Returns log|S|, infinite where S is not
+  // positive definite in double precision.
   virtual double factor(const std::vector<Matrix>& T) = 0;
   // Makes M available to multiply_M(), at() and whitened_blocks().
   virtual void invert() = 0;
