@@ -163,15 +163,7 @@ Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
                                bool variances) {
   return glue::guarded([&] {
     const BlockedData blocked = as_blocked(data);
-    Rcpp::List out;
-    for (const Blocked::Effects& effects :
-         Blocked(blocked).effects(map(theta), variances)) {
-      out.push_back(Rcpp::List::create(
-          Rcpp::_["mode"] = glue::wrap_matrix(effects.mode),
-          Rcpp::_["conditional"] = glue::wrap_matrix(effects.conditional),
-          Rcpp::_["prediction"] = glue::wrap_matrix(effects.prediction)));
-    }
-    return out;
+    return wrap_effects(Blocked(blocked).effects(map(theta), variances));
   });
 }
 

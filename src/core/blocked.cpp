@@ -1,14 +1,11 @@
 #include "core/blocked.h"
 
 #include <Eigen/Cholesky>
-#include <Eigen/QR>
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <numeric>
+#include <utility>
 
 #include "core/criterion.h"
-#include "core/error.h"
 
 namespace kinlmm {
 
@@ -96,6 +93,10 @@ void Blocked::eliminate(const Vector& theta, Moments& out) {
   }
   if (!rest_) return;
   out.logdet += rest_->factor({T_.begin() + 1, T_.end()});
+  if (!std::isfinite(out.logdet)) {
+    out.S.setZero();
+    return;
+  }
   const Matrix half = rest_->half(rest_Xy);
   out.S.noalias() -= half.transpose() * half;
   X_ = std::move(rest_Xy);  // N-side of it until whiten()
@@ -116,37 +117,41 @@ void add_along(const ConstMatrixRef& E, Index row, Index col, Matrix& out) {
 
 }  // namespace
 
+// Z'H^-1[X y] and traces of the factors of the rest.
+void Blocked::whiten_rest(Moments& out) {
+  const Index width = data_.p + 1;
+  rest_->invert();
+  const Matrix NXy = std::move(X_);
+  X_ = rest_->multiply_M(NXy);
+  const Matrix E = NXy - rest_->multiply_N(X_);
+  for (std::size_t f = 1; f < data_.factors.size(); ++f) {
+    const Factor& factor = data_.factors[f];
+    E_[f].resize(factor.k, width * factor.q);
+    for (Index l = 0; l < factor.q; ++l) {
+      E_[f].middleCols(l * width, width) =
+          E.middleRows(offset_[f] + l * factor.k, factor.k);
+    }
+    const Matrix G = rest_->whitened_blocks(f - 1);
+    for (std::size_t c = 0; c < components_.size(); ++c) {
+      if (components_[c].factor != f) continue;
+      for (Index l = 0; l < factor.q; ++l) {
+        out.trace(static_cast<Index>(c)) += along(G.middleCols(l * factor.k, factor.k),
+                                                  components_[c].row, components_[c].col);
+      }
+    }
+  }
+}
+
 // Z'H^-1[X y], and the moments that follow from it.
 void Blocked::whiten(Moments& out) {
   const Index k = data_.factors[0].k, width = data_.p + 1;
   const auto count = components_.size();
-  out.trace = Vector::Zero(static_cast<Index>(count));
   out.W.assign(count, Matrix::Zero(width, width));
   E_.assign(data_.factors.size(), Matrix());
   if (rest_) {
-    rest_->invert();
-    const Matrix NXy = std::move(X_);
-    X_ = rest_->multiply_M(NXy);
-    const Matrix E = NXy - rest_->multiply_N(X_);
-    for (std::size_t f = 1; f < data_.factors.size(); ++f) {
-      const Factor& factor = data_.factors[f];
-      E_[f].resize(factor.k, width * factor.q);
-      for (Index l = 0; l < factor.q; ++l) {
-        E_[f].middleCols(l * width, width) =
-            E.middleRows(offset_[f] + l * factor.k, factor.k);
-      }
-      const Matrix G = rest_->whitened_blocks(f - 1);
-      for (std::size_t c = 0; c < count; ++c) {
-        if (components_[c].factor != f) continue;
-        for (Index l = 0; l < factor.q; ++l) {
-          out.trace(static_cast<Index>(c)) +=
-              along(G.middleCols(l * factor.k, factor.k), components_[c].row,
-                    components_[c].col);
-        }
-      }
-    }
+    whiten_rest(out);
+    through_.resize(k, data_.A.cols());
   }
-  if (rest_) through_.resize(k, data_.A.cols());
   E_[0].resize(k, data_.B.cols());
   Matrix B, U, M, G(k, k);
   for (Index c = 0; c < data_.classes(); ++c) {
@@ -358,7 +363,9 @@ void Blocked::add_products(Moments& out) const {
 void Blocked::update(const Vector& theta, Order order) {
   theta_.resize(0);  // nothing is there if this throws
   moments_ = Moments();
+  moments_.trace = Vector::Zero(covariance_.count());
   eliminate(theta, moments_);
+  if (!std::isfinite(moments_.logdet)) return;
   if (order != Order::value) {
     whiten(moments_);
     if (!rest_) add_class_products(moments_, order == Order::exact);
@@ -372,7 +379,8 @@ void Blocked::update(const Vector& theta, Order order) {
 
 const Moments& Blocked::moments(const Vector& theta, Order order) {
   const bool same = theta_.size() == theta.size() && theta_ == theta;
-  if (!same || order_ < order) update(theta, order);
+  const bool enough = order_ == order || (order_ > order && order != Order::average);
+  if (!same || !enough) update(theta, order);
   return moments_;
 }
 

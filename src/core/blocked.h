@@ -23,9 +23,13 @@ namespace kinlmm {
 
 class Blocked {
  public:
+  // data must outlive it.
   explicit Blocked(const BlockedData& data);
+  explicit Blocked(BlockedData&& data) = delete;
 
   const Covariance& covariance() const { return covariance_; }
+  // Where H is not positive definite in double precision logdet is infinite and S zero.
+  // Order::average is for data with a rest: without one the exact Hessian costs no more.
   const Moments& moments(const Vector& theta, Order order);
 
   // Whether the exact Hessian costs little beside the gradient.
@@ -60,9 +64,13 @@ class Blocked {
   // Every factor's rows of a matrix with a row for each effect.
   using Stacked = std::vector<Matrix>;  // factor -> k x (columns of the matrix) q
 
+  void update(const Vector& theta, Order order);
+  const Moments& defined_moments(const Vector& theta);
+  Vector moment_start() const;
   Matrix factor_T(const Vector& theta, std::size_t f) const;
   void eliminate(const Vector& theta, Moments& out);
   void whiten(Moments& out);
+  void whiten_rest(Moments& out);
   Stacked apply(const Stacked& K, Index columns) const;
   Stacked direction(const Stacked& E, std::size_t c) const;
   Matrix inner(const Stacked& E, const Stacked& G, Index width, std::size_t c) const;
@@ -86,8 +94,6 @@ class Blocked {
   std::vector<Component> components_;
   std::vector<Index> offset_;  // of the factors in the rest
   std::unique_ptr<Rest> rest_;
-  void update(const Vector& theta, Order order);
-  Vector moment_start() const;
 
   // at the last theta
   Vector theta_;

@@ -1,15 +1,21 @@
 // Random effects and variances of predictions of core/blocked.h.
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "core/blocked.h"
 #include "core/criterion.h"
+#include "core/error.h"
 
 namespace kinlmm {
 
+const Moments& Blocked::defined_moments(const Vector& theta) {
+  const Moments& out = moments(theta, Order::gradient);
+  if (out.W.empty()) throw Error("not_positive_definite");
+  return out;
+}
+
 std::vector<Blocked::Effects> Blocked::effects(const Vector& theta, bool variances) {
-  const ProfiledFixed fixed = profiled_fixed(moments(theta, Order::gradient).S);
+  const ProfiledFixed fixed = profiled_fixed(defined_moments(theta).S);
   const Index p = data_.p, width = p + 1;
   Vector a(width);
   a.head(p) = -fixed.beta;
@@ -194,7 +200,7 @@ bool Blocked::places(const std::vector<FactorRows>& rows, std::size_t row, Index
 
 Vector Blocked::row_variances(const Vector& theta, const std::vector<FactorRows>& rows,
                               const ConstMatrixRef& X) {
-  const ProfiledFixed fixed = profiled_fixed(moments(theta, Order::gradient).S);
+  const ProfiledFixed fixed = profiled_fixed(defined_moments(theta).S);
   const Index p = data_.p, width = p + 1, k = data_.factors[0].k;
   std::vector<Matrix> psi;
   for (const Matrix& T : T_) psi.push_back(T * T.transpose());

@@ -1,5 +1,6 @@
 // tr(H^-1 G_c H^-1 G_d) of core/blocked.h.
 #include <algorithm>
+#include <vector>
 
 #include "core/blocked.h"
 #include "core/lapack.h"
@@ -46,7 +47,7 @@ class RestSum {
     if (dense_) return;
     sparse_.resize(r_, r_);
     sparse_.setFromTriplets(entries_.begin(), entries_.end());
-    entries_.clear();
+    std::vector<Eigen::Triplet<double>>().swap(entries_);  // frees them
   }
   Matrix times(const Matrix& B) const {
     if (!dense_) return sparse_ * B;
@@ -110,6 +111,7 @@ struct Blocked::Panel {
 std::vector<RestSum> Blocked::rest_sums() const {
   const Index k = data_.factors[0].k;
   std::vector<RestSum> out;
+  out.reserve(components_.size());
   Matrix U;
   for (const Component& component : components_) {
     if (component.factor != 0) continue;

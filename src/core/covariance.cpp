@@ -1,5 +1,7 @@
 #include "core/covariance.h"
 
+#include <utility>
+
 namespace kinlmm {
 
 Covariance::Covariance(std::vector<int> sizes) : sizes_(std::move(sizes)), first_(1, 0) {

@@ -6,6 +6,9 @@
 
 namespace kinlmm {
 
+// M_PI is not of the standard
+constexpr double two_pi = 6.283185307179586;
+
 ProfiledFixed profiled_fixed(const Matrix& S) {
   const Index p = S.rows() - 1;
   ProfiledFixed out;
@@ -36,8 +39,8 @@ Evaluation profiled_criterion(const Moments& m, Index n, bool reml, Order order)
     out.value = std::numeric_limits<double>::infinity();
     return out;
   }
-  out.value = m.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof)) +
-              (reml ? fixed.logdet : 0);
+  out.value =
+      m.logdet + dof * (1 + std::log(two_pi * fixed.s / dof)) + (reml ? fixed.logdet : 0);
   if (order == Order::value) return out;
 
   Vector a(p + 1);  // y - X beta = [X y] a
@@ -95,7 +98,7 @@ Point profiled_criterion(const RatioMoments& m, Index n, bool reml, double tau) 
   const Vector S1c = m.S1 * c;
   const double s1 = c.dot(S1c);
   const double s2 = c.dot(m.S2 * c) - 2 * S1c.head(p).dot(fixed.unscaled * S1c.head(p));
-  out.value = m.logdet + dof * (1 + std::log(2 * M_PI * fixed.s / dof));
+  out.value = m.logdet + dof * (1 + std::log(two_pi * fixed.s / dof));
   out.first = m.logdet1 + dof * s1 / fixed.s;
   out.second = m.logdet2 + dof * (s2 / fixed.s - (s1 / fixed.s) * (s1 / fixed.s));
   if (reml && p > 0) {

@@ -2,6 +2,8 @@
 
 #include <Eigen/Cholesky>
 #include <algorithm>
+#include <utility>
+#include <vector>
 
 namespace kinlmm {
 

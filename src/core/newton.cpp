@@ -123,6 +123,8 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
   result.x = start;
   result.at = f(start);
   result.evaluations = 1;
+  // no derivatives there: zero gradients would look like an optimum
+  if (!std::isfinite(result.at.value)) return result;
   double radius = 1.0;
   for (; result.iterations < max_iterations; ++result.iterations) {
     const Matrix hessian = result.at.hessian + correction;

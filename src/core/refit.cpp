@@ -1,6 +1,7 @@
 #include "core/refit.h"
 
 #include <cmath>
+#include <exception>
 
 #include "core/parallel.h"
 
@@ -73,7 +74,7 @@ std::vector<Refit> refit_responses(const BlockedData& levels,
   // with a rest LAPACK has the threads
   const int own_threads = levels.rest_size() > 0 ? 1 : threads;
   const Index parts = own_threads;
-  parallel_for(parts, own_threads, [&](Index part) {
+  const auto refit_part = [&](Index part) {
     BlockedData data = levels;
     for (Index b = part; b < Y.cols(); b += parts) {
       const Vector y = Y.col(b);
@@ -84,7 +85,19 @@ std::vector<Refit> refit_responses(const BlockedData& levels,
       out[static_cast<std::size_t>(b)] =
           refit_one(merged_levels(data), of_Q, settings, start);
     }
+  };
+  // nothing may be thrown in a thread
+  std::vector<std::exception_ptr> failed(static_cast<std::size_t>(parts));
+  parallel_for(parts, own_threads, [&](Index part) {
+    try {
+      refit_part(part);
+    } catch (...) {
+      failed[static_cast<std::size_t>(part)] = std::current_exception();
+    }
   });
+  for (const std::exception_ptr& one : failed) {
+    if (one) std::rethrow_exception(one);
+  }
   return out;
 }
 

@@ -2,14 +2,15 @@
 
 #include <Eigen/SparseCholesky>
 #include <algorithm>
-#include <cmath>
+#include <limits>
 
-#include "core/error.h"
 #include "core/lapack.h"
 
 namespace kinlmm {
 
 namespace {
+
+constexpr double not_positive_definite = std::numeric_limits<double>::infinity();
 
 struct Placed {
   Index first, q, k;
@@ -130,7 +131,7 @@ class DenseRest : public Rest {
     copy_lower(N_, L_);
     congruence(blocks_, T_, true, L_);
     L_.diagonal().array() += 1;
-    if (!lapack::cholesky(L_)) throw Error("not_positive_definite");
+    if (!lapack::cholesky(L_)) return not_positive_definite;
     return 2 * L_.diagonal().array().log().sum();
   }
 
@@ -269,7 +270,7 @@ class SparseRest : public Rest {
     if (!analysed_) llt_.analyzePattern(S);
     analysed_ = true;
     llt_.factorize(S);
-    if (llt_.info() != Eigen::Success) throw Error("not_positive_definite");
+    if (llt_.info() != Eigen::Success) return not_positive_definite;
     const SparseMatrix L = llt_.matrixL();
     return 2 * L.diagonal().array().log().sum();
   }

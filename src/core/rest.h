@@ -25,9 +25,10 @@ class Rest {
   virtual void reset() = 0;
   virtual void subtract(Index level, const int* columns, Index size,
                         const Matrix& KK) = 0;
-  // Factors S. T: k x k for each block. Returns log|S|.
+  // Factors S. T: k x k for each block. Returns log|S|, infinite where S is not
+  // positive definite in double precision.
   virtual double factor(const std::vector<Matrix>& T) = 0;
-  // Makes M available to solve() and at().
+  // Makes M available to multiply_M(), at() and whitened_blocks().
   virtual void invert() = 0;
   virtual Matrix multiply_N(const Matrix& B) const = 0;  // N B
   virtual Matrix multiply_M(const Matrix& B) const = 0;  // M B
@@ -42,7 +43,8 @@ class Rest {
 };
 
 // Dense where r is small or the complement fills up, sparse otherwise. ZZ is the lower
-// triangle of Z'Z; columns of the levels as in blocked.h.
+// triangle of Z'Z; `start` and `column` as in blocked_data.h. All but the blocks must
+// outlive the result.
 std::unique_ptr<Rest> make_rest(const SparseMatrix& ZZ,
                                 const std::vector<RestBlock>& blocks,
                                 const std::vector<int>& start,

@@ -1,5 +1,6 @@
 #include "core/tridiagonal.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
