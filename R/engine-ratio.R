@@ -2,6 +2,9 @@
 # kernel (core/rotated.h).
 
 #' @exportS3Method
+n_theta.engine_ratio <- function(engine) 1L
+
+#' @exportS3Method
 engine_moments.engine_ratio <- function(engine, theta, order = 0L) {
   at <- check_core(cpp_rotated_evaluate(engine$data, theta^2, FALSE,
                                         isTRUE(engine$contrasts)))

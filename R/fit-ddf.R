@@ -72,6 +72,7 @@ fit_information <- function(fit) {
 
 # R^-1, from coefficients in the basis Q to those of the columns of X.
 coefficient_map <- function(work) {
+  if (work$p == 0L) return(matrix(0, 0L, 0L))
   backsolve(work$R, diag(work$p))[order(work$pivot), , drop = FALSE]
 }
 
@@ -95,6 +96,7 @@ boundary_block <- function(Psi, gradient) {
   k <- nrow(Psi)
   root <- sqrt(diag(Psi))
   scale <- replace(root, root == 0, 1)
+  # the warning is that of a rank below the order
   factor <- suppressWarnings(chol(Psi / tcrossprod(scale), pivot = TRUE, tol = 1e-8))
   rank <- if (all(root == 0)) 0L else attr(factor, "rank")
   count <- length(gradient)

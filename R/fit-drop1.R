@@ -116,12 +116,3 @@ criterion_within <- function(B, fit) {
   s <- free_effects(at$S, diag(ncol(at$S)))$s
   at$logdet - work$logweights + work$n * (1 + log(2 * pi * s / work$n))
 }
-
-# The last element of S given the others.
-schur_complement <- function(S) {
-  p <- ncol(S) - 1L
-  if (p == 0L) return(S[1L, 1L])
-  half <- backsolve(chol(S[seq_len(p), seq_len(p)]), S[seq_len(p), p + 1L],
-                    transpose = TRUE)
-  S[p + 1L, p + 1L] - sum(half^2)
-}

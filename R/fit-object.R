@@ -44,14 +44,6 @@ label_terms <- function(random) {
   random
 }
 
-n_theta <- function(engine) UseMethod("n_theta")
-#' @exportS3Method
-n_theta.engine_blocked <- function(engine) {
-  as.integer(sum(engine$sizes * (engine$sizes + 1L) / 2L))
-}
-#' @exportS3Method
-n_theta.default <- function(engine) 1L
-
 # group.column, and group.column2.column1 for what is below the diagonal.
 theta_names <- function(random) {
   unlist(lapply(names(random), function(label) {
