@@ -5,7 +5,7 @@
 # Of a blocked engine that C++ found doubtful: at theta where every effect has a variance
 # of 1 in its units, so that X and large levels take no digits.
 check_components <- function(engine, random, call) {
-  diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
+  diagonal <- pack_identities(engine$sizes)
   at <- check_core(cpp_blocked_moments(engine$data, diagonal, 2L))
   M <- residual_products(at, engine$work)
   last <- ncol(M)
@@ -24,7 +24,7 @@ check_components <- function(engine, random, call) {
 residual_products <- function(at, work) {
   count <- length(at$trace)
   inner <- seq_len(work$p)
-  Q <- if (work$p > 0L) chol2inv(chol(at$S[inner, inner])) else matrix(0, 0L, 0L)
+  Q <- basis_unscaled(at$S)
   QW <- lapply(seq_len(count), function(c) Q %*% at$W[inner, inner, c])
   M <- matrix(work$n - work$p, count + 1L, count + 1L)
   for (c in seq_len(count)) {

@@ -105,6 +105,13 @@ basis_rows <- function(engine, X) {
   t(backsolve(work$R, t(X[, work$pivot, drop = FALSE]), transpose = TRUE))
 }
 
+# Q = (X'H^-1 X)^-1 in the basis of the engine.
+basis_unscaled <- function(S) {
+  inner <- seq_len(ncol(S) - 1L)
+  if (length(inner) == 0L) return(matrix(0, 0L, 0L))
+  chol2inv(chol(S[inner, inner, drop = FALSE]))
+}
+
 # -2 log-likelihood (or the REML criterion) at theta, beta and sigma profiled.
 engine_criterion <- function(engine, theta, REML, fixed = engine_fixed(engine, theta)) {
   dof <- engine$work$n - if (REML) engine$work$p else 0

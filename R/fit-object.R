@@ -57,10 +57,7 @@ theta_names <- function(random) {
 
 # Which elements of theta are on the diagonal of their factor.
 theta_diagonal <- function(random) {
-  unlist(lapply(random, function(term) {
-    at <- lower_pairs(length(term$columns))
-    at$row == at$col
-  }), use.names = FALSE)
+  pack_identities(lengths(lapply(random, `[[`, "columns"))) == 1
 }
 
 # The factor T of each term, relative to sigma.

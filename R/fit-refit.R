@@ -128,7 +128,7 @@ refit_blocked <- function(fit, Y) {
   factors <- blocked_factors(fit$random, groups, engine$units, work$root)
   start <- unit_theta(engine, unname(fit$theta))
   # on a boundary the search would begin at a saddle
-  on_diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k)))) == 1
+  on_diagonal <- pack_identities(engine$sizes) == 1
   start[start == 0 & on_diagonal] <- 0.1
   at <- check_core(cpp_blocked_refit(level_data(engine), factors, work$Q,
                                      (Y - fit$offset) * work$root, fit$REML,
