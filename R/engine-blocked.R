@@ -62,6 +62,11 @@ check_columns <- function(random, call) {
 }
 
 #' @exportS3Method
+n_theta.engine_blocked <- function(engine) {
+  as.integer(sum(engine$sizes * (engine$sizes + 1L) / 2L))
+}
+
+#' @exportS3Method
 engine_moments.engine_blocked <- function(engine, theta, order = 0L) {
   at <- check_core(cpp_blocked_moments(engine$data, unit_theta(engine, theta), order))
   if (order == 0L) at else change_moments(at, unit_components(engine))

@@ -225,7 +225,7 @@ loading_levels <- function(loading) {
 
 # What an effect of variance 1 of each column adds to the mean square of the residuals.
 column_units <- function(V, inner, dof, term, call) {
-  at <- lower_pairs(0.5 * (sqrt(8 * length(V) + 1) - 1))
+  at <- lower_pairs(packed_size(length(V)))
   vapply(V[at$row == at$col], function(V) {
     total <- sum(diag(V))
     left <- total - sum(inner * (V %*% inner))
@@ -317,8 +317,8 @@ engine_optimise.engine_dense <- function(engine, REML, control, start = NULL) {
   exact <- nrow(engine$data$Xy) <= 300L
   starts <- matrix(engine$start)
   if (exact) {
-    unit <- unlist(lapply(term_sizes(engine), function(k) pack_lower(diag(k))))
-    starts <- cbind(starts, outer(unit, c(1, 0.1, 10)))
+    identity <- pack_identities(term_sizes(engine))
+    starts <- cbind(starts, outer(identity, c(1, 0.1, 10)))
   }
   if (!is.null(start)) starts <- cbind(unit_theta(engine, start), starts)
   fit <- check_core(cpp_dense_optimise(engine$data, term_sizes(engine), REML,
@@ -342,16 +342,14 @@ unit_factors <- function(engine, theta) {
 # The upper factor of H, L^-1[Q r], and Q = (X'H^-1 X)^-1 with the coefficient of r on Q.
 dense_at <- function(engine, theta) {
   data <- engine$data
-  psi <- unlist(lapply(unit_factors(engine, theta), function(factor) {
-    pack_lower(tcrossprod(factor))
-  }))
+  psi <- pack_products(unit_factors(engine, theta))
   H <- diag(nrow(data$Xy))
   for (c in which(psi != 0)) H <- H + psi[[c]] * data$V[[c]]
   root <- chol(H)
   half <- backsolve(root, data$Xy, transpose = TRUE)
   inner <- seq_len(engine$work$p)
   S <- crossprod(half) + data$within
-  Q <- if (length(inner) > 0L) chol2inv(chol(S[inner, inner])) else matrix(0, 0, 0)
+  Q <- basis_unscaled(S)
   list(root = root, half = half[, inner, drop = FALSE], Q = Q,
        residual = half[, ncol(half)] - drop(half[, inner, drop = FALSE] %*%
                                               (Q %*% S[inner, ncol(half)])))

@@ -6,7 +6,7 @@
 # of 1 in its units, so that X and large levels take no digits. Returns which components
 # are covariances of effects that never meet: these have none to estimate, but variances.
 check_components <- function(engine, random, call) {
-  every <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k))))
+  every <- pack_identities(engine$sizes)
   at <- check_core(cpp_blocked_moments(engine$data, every, 2L))
   M <- residual_products(at, engine$work)
   traces <- at$traces
@@ -61,7 +61,7 @@ without_apart <- function(theta, apart, sizes) {
 residual_products <- function(at, work) {
   count <- length(at$trace)
   inner <- seq_len(work$p)
-  Q <- if (work$p > 0L) chol2inv(chol(at$S[inner, inner])) else matrix(0, 0L, 0L)
+  Q <- basis_unscaled(at$S)
   QW <- lapply(seq_len(count), function(c) Q %*% at$W[inner, inner, c])
   M <- matrix(work$n - work$p, count + 1L, count + 1L)
   for (c in seq_len(count)) {

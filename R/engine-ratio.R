@@ -2,6 +2,9 @@
 # kernel (core/rotated.h).
 
 #' @exportS3Method
+n_theta.engine_ratio <- function(engine) 1L
+
+#' @exportS3Method
 engine_moments.engine_ratio <- function(engine, theta, order = 0L) {
   at <- check_core(cpp_rotated_evaluate(engine$data, theta^2, FALSE,
                                         isTRUE(engine$contrasts)))
@@ -36,7 +39,7 @@ ratio_at <- function(engine, theta) {
   inner <- seq_len(engine$work$p)
   S <- engine_moments(engine, theta)$S
   X <- data$Xy[, inner, drop = FALSE]
-  Q <- if (length(inner) > 0L) chol2inv(chol(S[inner, inner])) else matrix(0, 0, 0)
+  Q <- basis_unscaled(S)
   beta <- Q %*% S[inner, length(inner) + 1L]
   list(X = X, residual = data$Xy[, length(inner) + 1L] - drop(X %*% beta),
        w = 1 / (theta^2 * data$d + 1), Q = Q)

@@ -40,7 +40,7 @@ engine_variances.engine_scalar <- function(engine, theta, sigma, random) {
   own <- scalar_effects(engine, theta)
   prediction <- own$conditional + rowSums((own$through %*% own$Q) * own$through)
   variances <- lapply(list(conditional = own$conditional, prediction = prediction),
-                      function(variance) array(sigma^2 * variance, c(1L, 1L, length(variance))))
+                      function(v) array(sigma^2 * v, c(1L, 1L, length(v))))
   stats::setNames(list(variances), names(random))
 }
 

@@ -4,14 +4,17 @@
 #   work           X = Q R and y = X beta + r, where Q and r are what the engine computes
 #                  with: R, pivot, beta, names of the columns, logweights (the sum of the
 #                  logarithms of the weights), n, p, and the intercept in the basis Q
+#   contrasts      TRUE where n is that of the contrasts free of the intercept, see
+#                  without_intercept(); else not there
 # and answers
+#   n_theta(engine)                         the length of theta
 #   engine_moments(engine, theta, order)    list(logdet, S), see below; for an order of 1
 #     and more also `trace` and `W`, of 2 also `traces` and `WW`
-#   engine_optimise(engine, REML, control, start)  the convergence record, with theta; `known`, if
-#     it is there, is what was computed there already: `moments`, and `effects` for
-#     engine_modes()
-#   engine_modes(engine, theta, random)     the random effects, by the labels of the terms:
-#     levels x k, with a kernel all its ids
+#   engine_optimise(engine, REML, control, start)  the convergence record, with theta;
+#     `known`, if it is there, is what was computed there already: `moments`, and `effects`
+#     for engine_modes()
+#   engine_modes(engine, theta, random, known)  the random effects, by the labels of the
+#     terms: levels x k, with a kernel all its ids
 #   engine_variances(engine, theta, sigma, random)  their variances by block (see
 #     random_blocks()): `conditional`, given beta, and `prediction`, of the prediction
 #     error; k x k x levels. Not kept in the fit: they may cost as much as it did.
@@ -29,6 +32,7 @@
 #   traces  tr(H^-1 G_c H^-1 G_d)                 WW  [Q r]'H^-1 G_c H^-1 G_d H^-1[Q r]
 # where W is an array (p+1) x (p+1) x c and WW one of (p+1) x (p+1) x c x d.
 
+n_theta <- function(engine) UseMethod("n_theta")
 engine_moments <- function(engine, theta, order = 0L) UseMethod("engine_moments")
 engine_optimise <- function(engine, REML, control, start = NULL) {
   UseMethod("engine_optimise")
@@ -99,6 +103,13 @@ basis_rows <- function(engine, X) {
   work <- engine$work
   if (work$p == 0L) return(matrix(0, nrow(X), 0L))
   t(backsolve(work$R, t(X[, work$pivot, drop = FALSE]), transpose = TRUE))
+}
+
+# Q = (X'H^-1 X)^-1 in the basis of the engine.
+basis_unscaled <- function(S) {
+  inner <- seq_len(ncol(S) - 1L)
+  if (length(inner) == 0L) return(matrix(0, 0L, 0L))
+  chol2inv(chol(S[inner, inner, drop = FALSE]))
 }
 
 # -2 log-likelihood (or the REML criterion) at theta, beta and sigma profiled.

@@ -32,10 +32,10 @@
 #'   `"Kenward-Roger"` (REML only; it also corrects the covariance of the estimates, which
 #'   matters in small samples), or `"none"`, the sequential table of 'lme4' without p-values.
 #' @param refit (`logical(1)`) fit again by ML what was fitted by REML. REML criteria
-#'   compare only models with the same fixed effects. With a relationship matrix and an
-#'   intercept ML is that of the data free of the intercept (n - 1 contrasts), because
-#'   ordinary ML depends on the origin of the matrix, and has no maximum for a centred one of
-#'   full rank.
+#'   compare only models with the same fixed effects. Where a random intercept with a
+#'   relationship matrix is the only random term, beside a fixed intercept, ML is that of the
+#'   data free of the intercept (n - 1 contrasts), because ordinary ML depends on the origin
+#'   of the matrix, and has no maximum for a centred one of full rank.
 #' @param mixture (`logical(1)`) take the boundary into account, see below; `FALSE` gives
 #'   the p-values of 'lme4'.
 #' @param model.names (`character`) names for the rows.

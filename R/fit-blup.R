@@ -10,7 +10,7 @@
 #' correlation of prediction and truth.
 #'
 #' @param object a model fitted by [lmmfit()].
-#' @param ... not used.
+#' @param ... not used; anything here is an error.
 #' @return A data frame of class `blup` with a row for each level and random effect:
 #'   `group`, `id`, `term`, `value`, `pev`, `reliability`, and `records`, the number of
 #'   records of the level in the fit. Reliability is `NA` where the prior variance is zero.
@@ -25,6 +25,7 @@ blup <- function(object, ...) UseMethod("blup")
 #' @rdname blup
 #' @export
 blup.lmmfit <- function(object, ...) {
+  rlang::check_dots_empty()
   factors <- term_factors(object$random, object$theta * object$sigma)
   variances <- fit_variances(object)
   blocks <- fit_blocks(object)

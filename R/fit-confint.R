@@ -2,9 +2,10 @@
 #'
 #' `"profile"`: the values that a likelihood-ratio test does not reject. Each parameter is
 #' fixed in turn and the likelihood (ML, also for a REML fit, as in lme4) maximised over
-#' the others. With a relationship matrix and an intercept it is the likelihood of the data
-#' free of the intercept: that of all data depends on the origin of the matrix. The
-#' intercept itself then has its Wald interval. An interval reaches its bound (0 for a
+#' the others. Where a random intercept with a relationship matrix is the only random term,
+#' beside a fixed intercept, it is the likelihood of the data free of the intercept: that of
+#' all data depends on the origin of the matrix. The fixed intercept itself then has its
+#' Wald interval. An interval reaches its bound (0 for a
 #' standard deviation, -1 and 1 for a correlation) where the test never rejects. `"Wald"`:
 #' estimate plus and minus a quantile times the standard error, for fixed effects only; the
 #' quantile is that of the normal distribution or, with `ddf`, of a t distribution.
@@ -23,7 +24,7 @@
 #'   ones such as `sd_(Intercept)|Subject`.
 #' @param ddf for `"Wald"`: `"none"`, normal quantiles; or the degrees of freedom of t tests,
 #'   `"Satterthwaite"` or `"Kenward-Roger"`, see [contest()].
-#' @param ... not used.
+#' @param ... not used; anything here is an error.
 #' @return A matrix with a row for each parameter (standard deviations and correlations of
 #'   the random effects, sigma, fixed effects) and two columns; `NA` where a method gives no
 #'   interval.

@@ -72,7 +72,7 @@ coordinate_derivatives <- function(problem, factors, precision, by_psi, s, n) {
   parts <- Map(function(L, g) factor_derivatives(L, g, precision), factors,
                split_packed(by_psi$gradient, problem$sizes))
   inner <- block_diagonal(lapply(parts, `[[`, "jacobian"))
-  psi <- unlist(lapply(factors, function(L) pack_lower(tcrossprod(L)))) * precision
+  psi <- pack_products(factors) * precision
   J <- cbind(inner, -2 * psi)
   last <- ncol(J)
   gradient <- drop(crossprod(J, by_psi$gradient))

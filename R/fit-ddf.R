@@ -29,11 +29,7 @@ all_moments <- function(engine, theta, psi) {
 }
 
 # The elements of Psi_t, lower triangle by columns, term by term.
-components <- function(random, theta) {
-  unlist(lapply(term_factors(random, theta), function(factor) {
-    pack_lower(tcrossprod(factor))
-  }), use.names = FALSE)
-}
+components <- function(random, theta) pack_products(term_factors(random, theta))
 
 # Derivatives of -2 log-likelihood (or the REML criterion, with P for H^-1 in the traces)
 # in phi, beta profiled out:
@@ -48,7 +44,7 @@ fit_information <- function(fit) {
   p <- fit$engine$work$p
   x <- seq_len(p)
   count <- length(at$trace)
-  Q <- if (p > 0L) chol2inv(chol(at$S[x, x, drop = FALSE])) else matrix(0, 0L, 0L)
+  Q <- basis_unscaled(at$S)
   d <- c(-Q %*% at$S[x, p + 1L], 1)
   Wd <- matrix(apply(at$W, 3L, function(W) W %*% d), ncol = count)
   quadratic <- drop(crossprod(Wd, d))
@@ -72,6 +68,7 @@ fit_information <- function(fit) {
 
 # R^-1, from coefficients in the basis Q to those of the columns of X.
 coefficient_map <- function(work) {
+  if (work$p == 0L) return(matrix(0, 0L, 0L))
   backsolve(work$R, diag(work$p))[order(work$pivot), , drop = FALSE]
 }
 
@@ -95,6 +92,7 @@ boundary_block <- function(Psi, gradient) {
   k <- nrow(Psi)
   root <- sqrt(diag(Psi))
   scale <- replace(root, root == 0, 1)
+  # the warning is that of a rank below the order
   factor <- suppressWarnings(chol(Psi / tcrossprod(scale), pivot = TRUE, tol = 1e-8))
   rank <- if (all(root == 0)) 0L else attr(factor, "rank")
   count <- length(gradient)

@@ -30,7 +30,7 @@ drop1.lmmfit <- function(object, scope, scale = 0, test = c("none", "Chisq", "F"
   ddf <- check_ddf(ddf, here, c("Satterthwaite", "Kenward-Roger"))
   k <- check_number(k, 0)
   scope <- drop_scope(object, if (!missing(scope)) scope, here)
-  spans <- lapply(stats::setNames(scope, scope), span_without, object, here)
+  spans <- lapply(stats::setNames(scope, scope), span_without, object)
   formula <- paste0("\nModel:\n", deparse1(formula(object)))
   if (test == "F") {
     tests <- if (length(scope) > 0L) fit_ddf(object, ddf, here)
@@ -63,7 +63,7 @@ without_term <- function(terms, term) {
 }
 
 # The columns of X without a term, as combinations of those with it: p x p0.
-span_without <- function(term, object, call) {
+span_without <- function(term, object) {
   terms <- frame_terms(without_term(object$fixed$terms, term), object$frame)
   known <- intersect(names(object$fixed$contrasts), variable_names(terms))
   X <- stats::model.matrix(terms, object$frame,
@@ -115,13 +115,4 @@ criterion_within <- function(B, fit) {
   at <- engine_moments(engine, opt$theta)
   s <- free_effects(at$S, diag(ncol(at$S)))$s
   at$logdet - work$logweights + work$n * (1 + log(2 * pi * s / work$n))
-}
-
-# The last element of S given the others.
-schur_complement <- function(S) {
-  p <- ncol(S) - 1L
-  if (p == 0L) return(S[1L, 1L])
-  half <- backsolve(chol(S[seq_len(p), seq_len(p)]), S[seq_len(p), p + 1L],
-                    transpose = TRUE)
-  S[p + 1L, p + 1L] - sum(half^2)
 }

@@ -88,15 +88,13 @@ ranef.lmmfit <- function(object, condVar = TRUE, drop = FALSE, whichel = NULL, .
     variance <- variances[[block]]$conditional[, , at, drop = FALSE]
     if (drop && ncol(modes) == 1L) {
       modes <- stats::setNames(modes[[1L]], rownames(modes))
-      variance <- drop_dimensions(variance)
+      variance <- as.vector(variance)
     }
     if (condVar) attr(modes, "postVar") <- variance
     modes
   })
   structure(out, class = "ranef.lmmfit")
 }
-
-drop_dimensions <- function(x) as.vector(x)
 
 wanted_blocks <- function(whichel, blocks, call) {
   if (is.null(whichel)) return(blocks)
@@ -271,17 +269,8 @@ ngrps.lmmfit <- function(object, ...) {
   vapply(groups, function(term) nlevels(term$factor), integer(1))
 }
 
-# lme4 has a generic of the same name: each must know the fits of both packages,
-# whichever was attached last
 #' @export
-ngrps.default <- function(object, ...) {
-  if (inherits(object, "merMod")) return(lme4::ngrps(object, ...))
-  abort_argument("object", "a model fitted by lmmfit()", describe(object),
-                 rlang::current_env())
-}
-
-#' @rawNamespace S3method(lme4::ngrps, lmmfit)
-NULL
+ngrps.default <- function(object, ...) hand_over("ngrps", object, ...)
 
 #' @rdname lmmfit-methods
 #' @export

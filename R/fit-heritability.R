@@ -17,7 +17,7 @@
 #'
 #' @param object a model fitted by [lmmfit()] with one random term, an intercept.
 #' @param level (`numeric(1)`) confidence level of the interval.
-#' @param ... not used.
+#' @param ... not used; anything here is an error.
 #' @return An object of class `heritability`: a data frame with one row and the columns
 #'   `group`, `estimate`, `se` (`NA` on a boundary), `lower`, `upper`, `raw`, and the
 #'   variances `genetic` (sigma2_g) and `residual` (sigma2_e), the mean diagonal `k`, and
@@ -33,6 +33,7 @@ heritability <- function(object, ...) UseMethod("heritability")
 #' @rdname heritability
 #' @export
 heritability.lmmfit <- function(object, level = 0.95, ...) {
+  rlang::check_dots_empty()
   level <- check_number(level, 0.001, 0.9999)
   term <- object$random[[1L]]
   if (length(object$theta) != 1L || !identical(term$columns, "(Intercept)")) {

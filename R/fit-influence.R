@@ -224,6 +224,7 @@ dfbetas.influence.lmmfit <- function(model, ...) {
 cooks.distance.influence.lmmfit <- function(model, ...) {
   rlang::check_dots_empty()
   change <- dfbeta(model)
+  if (ncol(change) == 0L) return(stats::setNames(rep(NaN, nrow(change)), rownames(change)))
   root <- chol(model$vcov)
   distance <- colSums(backsolve(root, t(change), transpose = TRUE)^2) / ncol(change)
   stats::setNames(distance, rownames(change))

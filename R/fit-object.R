@@ -44,14 +44,6 @@ label_terms <- function(random) {
   random
 }
 
-n_theta <- function(engine) UseMethod("n_theta")
-#' @exportS3Method
-n_theta.engine_blocked <- function(engine) {
-  as.integer(sum(engine$sizes * (engine$sizes + 1L) / 2L))
-}
-#' @exportS3Method
-n_theta.default <- function(engine) 1L
-
 # group.column, and group.column2.column1 for what is below the diagonal.
 theta_names <- function(random) {
   unlist(lapply(names(random), function(label) {
@@ -65,10 +57,7 @@ theta_names <- function(random) {
 
 # Which elements of theta are on the diagonal of their factor.
 theta_diagonal <- function(random) {
-  unlist(lapply(random, function(term) {
-    at <- lower_pairs(length(term$columns))
-    at$row == at$col
-  }), use.names = FALSE)
+  pack_identities(lengths(lapply(random, `[[`, "columns"))) == 1
 }
 
 # The factor T of each term, relative to sigma.

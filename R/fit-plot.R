@@ -81,7 +81,8 @@ draw_caterpillar <- function(value, half, labels, title, xlab = title, ylab = ""
 #' @param level (`numeric(1)`) coverage of the intervals: for random effects plus and minus
 #'   a normal quantile times the conditional standard deviation; for a profile where the
 #'   curve crosses the quantile.
-#' @param which as for [plot()][plot.lmmfit] of the model.
+#' @param which as for [plot()][plot.lmmfit] of the model; `"ranef"` shows all random effects,
+#'   as `autoplot()` of [ranef()][ranef.lmmfit] does.
 #' @param data not used.
 #' @param ... passed to [graphics::plot()], in `dotplot()` to [lattice::dotplot()].
 #' @return `plot()`: `x`, invisibly. `autoplot()` and `dotplot()`: a plot to print.

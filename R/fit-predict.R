@@ -6,7 +6,8 @@
 #'   `re.form` adds.
 #' @param re.form which random effects to add: `NULL` all, `NA` or `~0` none (the
 #'   population mean), or a formula of some of them, such as `~ (1 | Subject)`; what the
-#'   fit does not have is an error.
+#'   fit does not have is an error. A term written with `kin()` is named with it,
+#'   `~ kin(1 | id, K)`; without it `~ (1 | id)` means the other terms of `id`.
 #' @param random.only (`logical(1)`) leave out the fixed effects and the offset, whose
 #'   variables `newdata` then does not need.
 #' @param allow.new.levels (`logical(1)`) predict levels that the fit does not know with

@@ -32,7 +32,7 @@ summary.lmmfit <- function(object, correlation = NULL,
   ddf <- check_ddf(ddf, here)
   if (!is.null(correlation)) check_flag(correlation)
   structure(list(
-    call = object$call, formula = object$formula, REML = object$REML, ddf = ddf,
+    call = object$call, formula = formula(object), REML = object$REML, ddf = ddf,
     coefficients = coefficient_tests(object, ddf, here),
     varcor = VarCorr(object), sigma = object$sigma, vcov = object$vcov,
     residuals = stats::na.omit(residuals(object, "pearson", scaled = TRUE)),
@@ -85,7 +85,7 @@ print_title <- function(x) {
     paste0(". t-tests use ", x$ddf, "'s method")
   }
   cat("Linear mixed model fit by ", method, tests, " ['lmmfit']\n", sep = "")
-  cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
+  cat("Formula: ", paste(deparse(mixed_formula(x)), collapse = "\n"), "\n", sep = "")
   for (arg in c("data", "subset", "weights")) {
     code <- x$call[[arg]]
     label <- paste0(toupper(substr(arg, 1L, 1L)), substring(arg, 2L))

@@ -33,8 +33,9 @@
 #'   `estimates` and `bounds` (the values that each parameter may have, 2 x parameters).
 #'   `as.data.frame()` adds `.focal`, the value of the fixed parameter. `confint()`: as for a
 #'   fit, from cubics between the points with their exact slopes (that of the fit itself
-#'   takes no interpolation); `NA` where the profile does not reach far enough. `summary()`: a data frame of
-#'   estimates and 95% intervals. For `plot()` see [plot.profile.lmmfit()].
+#'   takes no interpolation); `NA` where the profile does not reach far enough.
+#'   `summary()`: a data frame of estimates and 95% intervals. For `plot()` see
+#'   [plot.profile.lmmfit()].
 #' @references Bates D, Maechler M, Bolker B, Walker S (2015). Fitting linear mixed-effects
 #' models using lme4. Journal of Statistical Software 67(1). \doi{10.18637/jss.v067.i01}
 #' @examples

@@ -55,7 +55,7 @@ ranova.lmmfit <- function(model, reduce.terms = TRUE, mixture = TRUE, ...) {
   )
   structure(table, class = c("anova", "data.frame"), heading = c(
     "ANOVA-like table for random-effects: Single term deletions",
-    paste0("\nModel:\n", deparse1(model$formula)),
+    paste0("\nModel:\n", deparse1(formula(model))),
     mixture_note(rownames(table)[boundary], df[boundary])
   ))
 }

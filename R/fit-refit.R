@@ -1,21 +1,24 @@
 #' Fit again to other responses
 #'
 #' Fits the same model to other values of the response, without evaluating formula or data
-#' again. Many responses are fitted in one call of C++ that shares the design: for example
-#' the expression of thousands of genes, or simulated responses.
+#' again. Many responses are fitted at once: for example the expression of thousands of
+#' genes, or simulated responses.
 #'
-#' With i.i.d. random effects only the cross-products with the response are formed anew for
-#' each response. With one relationship matrix its tridiagonal form is shared.
+#' With i.i.d. random effects all are fitted in one call of C++, and only the cross-products
+#' with the response are formed anew for each. With one random intercept that has a
+#' relationship matrix its tridiagonal form is shared. With other terms that have one each
+#' response costs as much as a fit.
 #'
 #' `lmmfit(cbind(y1, y2) ~ ...)` with a matrix as response does the same; rows with a
 #' missing value in any response are then left out of all.
 #'
-#' @param object a model fitted by [lmmfit()], or by 'lme4'.
+#' @param object a model fitted by [lmmfit()], or by 'lme4'; for `fixef()` what `refit()` of
+#'   several responses returned.
 #' @param newresp (`numeric(n)`, `matrix` or `data.frame` of n rows) the responses, for the
 #'   records of the fit in their order: a column each. Values missing from the original data
 #'   may be there, and are left out as they were.
 #' @param REML (`logical(1)`) as for [lmmfit()]; by default that of the fit.
-#' @param fits,x,object,formula what `refit()` of several responses returned.
+#' @param x what `refit()` of several responses returned.
 #' @param i (`integer(1)` or `character(1)`) which response.
 #' @param row.names,optional as for [as.data.frame()].
 #' @param ... not used.
@@ -55,22 +58,24 @@ refit.lmmfit <- function(object, newresp, REML = object$REML, ...) {
 check_responses <- function(object, newresp, call) {
   Y <- if (is.data.frame(newresp)) as.matrix(newresp) else newresp
   if (!is.numeric(Y) || length(dim(Y)) > 2L) {
-    abort_argument("newresp", "a numeric vector, matrix or data frame", describe(newresp), call)
+    abort_argument("newresp", "a numeric vector, matrix or data frame", describe(newresp),
+                   call)
   }
   Y <- as.matrix(Y)
   if (ncol(Y) == 0L) abort_argument("newresp", "at least one response", describe(Y), call)
   omitted <- attr(object$frame, "na.action")
   n <- nobs(object)
-  if (nrow(Y) == n + length(omitted)) Y <- Y[setdiff(seq_len(nrow(Y)), omitted), , drop = FALSE]
+  if (nrow(Y) == n + length(omitted)) {
+    Y <- Y[setdiff(seq_len(nrow(Y)), omitted), , drop = FALSE]
+  }
   if (nrow(Y) != n) {
     abort_argument("newresp", paste0("of ", count(n), " rows, those of the fit"),
                    paste0("of ", count(nrow(Y))), call)
   }
   bad <- which(!is.finite(Y), arr.ind = TRUE)
   if (nrow(bad) > 0L) {
-    abort_response("newresp", "finite",
-                   paste("missing or infinite in row", some_of(unique(bad[, 1L]), quote = FALSE)),
-                   call)
+    rows <- some_of(unique(bad[, 1L]), quote = FALSE)
+    abort_response("newresp", "finite", paste("missing or infinite in row", rows), call)
   }
   storage.mode(Y) <- "double"
   if (is.null(colnames(Y))) colnames(Y) <- paste0("response", seq_len(ncol(Y)))
@@ -123,16 +128,15 @@ refit_blocked <- function(fit, Y) {
   engine <- engine_blocked(work, fit$random, rlang::current_env())
   groups <- vapply(fit$random, `[[`, character(1), "group")
   factors <- blocked_factors(fit$random, groups, engine$units, work$root)
-  data <- if (is.null(engine$levels)) engine$data else engine$levels
   start <- unit_theta(engine, unname(fit$theta))
   # on a boundary the search would begin at a saddle
-  on_diagonal <- unlist(lapply(engine$sizes, function(k) pack_lower(diag(k)))) == 1
+  on_diagonal <- pack_identities(engine$sizes) == 1
   start[start == 0 & on_diagonal] <- 0.1
-  at <- check_core(cpp_blocked_refit(data, factors, work$Q, (Y - fit$offset) * work$root,
-                                     fit$REML, fit$control$tolerance,
-                                     fit$control$max_iterations, start, n_threads()))
-  back <- if (work$p > 0L) backsolve(work$R, diag(work$p)) else matrix(0, 0L, 0L)
-  back <- back[order(work$pivot), , drop = FALSE]
+  at <- check_core(cpp_blocked_refit(level_data(engine), factors, work$Q,
+                                     (Y - fit$offset) * work$root, fit$REML,
+                                     fit$control$tolerance, fit$control$max_iterations,
+                                     start, n_threads()))
+  back <- coefficient_map(work)
   variance <- at$unscaled %*% t(square_rows(back))
   constant <- -work$logweights +
     (if (fit$REML) 2 * sum(log(abs(diag(work$R)))) else 0)
@@ -242,8 +246,9 @@ as.data.frame.lmmfits <- function(x, row.names = NULL, optional = FALSE, ...) {
 #' @export
 print.lmmfits <- function(x, ...) {
   fit <- x$fit
-  cat(n_of(length(x), "response"), ", fitted by ", if (fit$REML) "REML" else "maximum likelihood",
-      "\nFormula: ", deparse1(fit$formula), "\n", sep = "")
+  cat(n_of(length(x), "response"), ", fitted by ",
+      if (fit$REML) "REML" else "maximum likelihood",
+      "\nFormula: ", deparse1(formula(fit)), "\n", sep = "")
   cat("Converged: ", count(sum(x$converged)), "; with a variance of zero or a singular ",
       "covariance: ", count(sum(x$singular, na.rm = TRUE)), "\n\nQuartiles over the responses:\n", sep = "")
   table <- cbind(x$coefficients, sigma = x$sigma)

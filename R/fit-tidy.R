@@ -92,7 +92,7 @@ tidy_fixed <- function(x, conf, ddf, call) {
   data.frame(out, conf.low = out$estimate - half, conf.high = out$estimate + half)
 }
 
-# "sd__age", "cor__age.(Intercept)", "sd__Observation".
+# "sd__age", "cor__(Intercept).age", "sd__Observation".
 tidy_parameters <- function(x, scales, conf) {
   table <- as.data.frame(VarCorr(x), order = "lower.tri")
   own <- is.na(table$var2)

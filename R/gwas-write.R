@@ -1,9 +1,9 @@
 #' Write a scan to a file
 #'
 #' Writes a table with a header line, every SNP a row, missing values as `NA`; separated by
-#' tabs, or by commas if `path` ends in `.csv` or `.csv.gz`. The table is written to a temporary file in the same folder that is renamed
-#' when it is complete, so that nothing half-written is ever found under `path`; a file
-#' that is there already is replaced.
+#' tabs, or by commas if `path` ends in `.csv` or `.csv.gz`. The table is written to a
+#' temporary file in the same folder that is renamed when it is complete, so that nothing
+#' half-written is ever found under `path`; a file that is there already is replaced.
 #'
 #' @param x A `"gwas"` from [gwas()].
 #' @param path A string: the file. Compressed by gzip if it ends in `.gz`.

@@ -50,10 +50,10 @@ Anova.lmmfit <- function(mod, type = c("II", "III", 2, 3), test.statistic = c("C
     table <- wald_table(wald_hypotheses(mod, type, V), mod$coefficients, V)
     title <- "Wald chisquare tests"
   } else {
-    tests <- fit_ddf(mod, ddf, rlang::current_env())
+    tests <- if (length(mod$coefficients) > 0L) fit_ddf(mod, ddf, rlang::current_env())
     hypotheses <- wald_hypotheses(mod, type, tests$vcov)
     rows <- lapply(hypotheses, function(L) f_test(mod, tests, L))
-    table <- do.call(rbind, rows)[c(5L, 3L, 4L, 6L)]
+    table <- f_table(rows)[c(5L, 3L, 4L, 6L)]
     names(table)[1:3] <- c("F", "Df", "Df.res")
     title <- sprintf("Wald %s tests with %s df", statistic, ddf)
   }

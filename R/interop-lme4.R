@@ -20,6 +20,7 @@ shared_names <- list(
 #' S3method(lme4::isNLMM, lmmfit)
 #' S3method(lme4::isREML, lmmfit)
 #' S3method(lme4::isSingular, lmmfit)
+#' S3method(lme4::ngrps, lmmfit)
 #' S3method(lme4::refit, lmmfit)
 #' S3method(lme4::refitML, lmmfit)
 #' S3method(lme4::rePCA, lmmfit)

@@ -8,7 +8,8 @@
 #' and [blup()] read the fit, [gwas()] tests every marker against it.
 #'
 #' `vignette("kinlmm")` goes from [stats::lm()] to a genome scan; `vignette("mixed-models")`
-#' is for users of 'lme4', and names every difference.
+#' is for users of 'lme4', and names every difference; `vignette("algorithms")` says how it
+#' is computed.
 #'
 #' @section Threads:
 #' Loops of the package use `getOption("kinlmm.threads", 2)` threads. Matrix

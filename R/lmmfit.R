@@ -22,18 +22,20 @@
 #' Terms may be crossed, `(1 | a) + (1 | b)`, or nested, `(1 | a / b)`; the left-hand side
 #' may hold matrices and bases such as `poly(x, 2)`. Terms with a kernel may stand beside
 #' others, on the same grouping factor too (repeated records: a genetic and a permanent
-#' effect), and may have slopes, `kin(1 + age | id, K)`. An inverse relationship matrix is
-#' given as [precision()]. Terms whose variances the data can't tell from one another,
-#' beside the fixed effects, or from that of the residuals are an error that names them.
+#' effect), and may have slopes, `kin(1 + age | id, K)` or `kin(age || id, K)`. An inverse
+#' relationship matrix is given as [precision()]. Terms whose variances the data can't tell
+#' from one another, beside the fixed effects, or from that of the residuals are an error
+#' that names them.
 #'
 #' @section Method:
 #' The criterion is -2 times the full log-likelihood, with the fixed effects and the
 #' residual variance profiled out; its gradient is exact. I.i.d. effects are computed from
 #' cross-products: levels with equal designs are merged, the grouping factor with the most
 #' effects is eliminated level by level, and what remains of the others is factored, dense or
-#' sparse. One kernel is reduced to a tridiagonal matrix; several kernels, or kernels beside
-#' other terms, are matrices of the order of what the effects span. But for the last, no
-#' evaluation depends on the number of records.
+#' sparse. One random intercept with a kernel is reduced to a tridiagonal matrix; several
+#' kernels, slopes with one, or kernels beside other terms, are matrices of the order of what
+#' the effects span. But for the last, no evaluation depends on the number of records.
+#' `vignette("algorithms")` has the details.
 #'
 #' With one variance ratio every local minimum over the whole range is found; otherwise a
 #' trust-region Newton search runs from one or several starts, with the exact Hessian or,

@@ -29,8 +29,8 @@ model_frame <- function(parts, mf_call, data, env, call = rlang::caller_env()) {
   if (!is.null(responses)) frame[[1L]] <- responses[, 1L]
   y <- frame[[1L]]
   check_spread(y, name, call)
-  list(frame = frame, responses = responses, y = stats::setNames(as.double(y), rownames(frame)),
-       weights = frame_weights(frame, call), offset = frame_offset(frame, call),
+  list(frame = frame, responses = responses,
+       y = stats::setNames(as.double(y), rownames(frame)), weights = frame_weights(frame, call), offset = frame_offset(frame, call),
        variables = row_variables(parts$all, data))
 }
 

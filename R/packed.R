@@ -7,9 +7,22 @@ lower_pairs <- function(k) {
 
 pack_lower <- function(x) x[lower.tri(x, diag = TRUE)]
 
+# k of a k x k matrix whose lower triangle has `count` elements.
+packed_size <- function(count) 0.5 * (sqrt(8 * count + 1) - 1)
+
+# Of the products L L' of several factors, one after the other.
+pack_products <- function(factors) {
+  unlist(lapply(factors, function(L) pack_lower(tcrossprod(L))), use.names = FALSE)
+}
+
+# Identity matrices of these sizes: which elements are on a diagonal.
+pack_identities <- function(sizes) {
+  unlist(lapply(sizes, function(k) pack_lower(diag(k))), use.names = FALSE)
+}
+
 # A square matrix from its lower triangle.
 unpack_lower <- function(x, symmetric = FALSE) {
-  k <- 0.5 * (sqrt(8 * length(x) + 1) - 1)
+  k <- packed_size(length(x))
   out <- matrix(0, k, k)
   out[lower.tri(out, diag = TRUE)] <- x
   if (symmetric) out[upper.tri(out)] <- t(out)[upper.tri(out)]

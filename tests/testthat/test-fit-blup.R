@@ -28,3 +28,9 @@ test_that("slopes have rows of their own", {
   slopes <- predictions[predictions$term == "age", ]
   expect_equal(slopes$value, ranef(fit)$Subject$age)
 })
+
+test_that("arguments that do not exist are errors", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  expect_error(blup(fit, level = 0.9), class = "rlib_error_dots_nonempty")
+  expect_error(heritability(fit, conf = 0.9), class = "rlib_error_dots_nonempty")
+})

@@ -163,3 +163,9 @@ test_that("leverages of crossed factors cost no more than a fit", {
   se <- predict(fit, lme4::InstEval[some, ], se.fit = TRUE)$se.fit
   expect_equal(hat[some], (se / sigma(fit))^2, tolerance = 1e-10)
 })
+
+test_that("Cook's distance is not a number without fixed effects", {
+  none <- lmmfit(distance ~ 0 + (1 | Subject), nlme::Orthodont)
+  expect_true(all(is.nan(cooks.distance(influence(none, "Subject")))))
+  expect_true(all(is.nan(cooks.distance(none))))
+})

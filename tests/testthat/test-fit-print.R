@@ -98,3 +98,10 @@ test_that("tests of coefficients are printed as lmerTest does", {
   expect_no_match(capture.output(print(summary(fit, ddf = "lme4"))), "t-tests")
   expect_kinlmm_error(summary(fit, ddf = "KR"), "argument", "`ddf` must be one of")
 })
+
+test_that("what step() could not improve prints its whole formula", {
+  kept <- stats::step(lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont), trace = 0)
+  for (x in list(kept, summary(kept))) {
+    expect_output(print(x), "Formula: distance ~ age + (1 | Subject)", fixed = TRUE)
+  }
+})

@@ -45,3 +45,13 @@ test_that("F tests have the degrees of freedom of Kenward and Roger", {
     expect_equal(a, b, tolerance = 1e-3)
   }
 })
+
+test_that("a model without terms has no rows in either table", {
+  skip_if_not_installed("car")
+  none <- lmmfit(distance ~ 0 + (1 | Subject), nlme::Orthodont)
+  mean <- lmmfit(distance ~ 1 + (1 | Subject), nlme::Orthodont)
+  for (test in c("Chisq", "F")) {
+    expect_equal(nrow(car::Anova(none, test.statistic = test)), 0L)
+    expect_equal(nrow(car::Anova(mean, test.statistic = test)), 0L)
+  }
+})
