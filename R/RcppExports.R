@@ -9,8 +9,8 @@ cpp_blocked_moments <- function(data, theta, order) {
     .Call(`_kinlmm_cpp_blocked_moments`, data, theta, order)
 }
 
-cpp_blocked_optimise <- function(data, reml, tolerance, max_iterations, start) {
-    .Call(`_kinlmm_cpp_blocked_optimise`, data, reml, tolerance, max_iterations, start)
+cpp_blocked_optimise <- function(data, reml, tolerance, max_iterations, start, threads) {
+    .Call(`_kinlmm_cpp_blocked_optimise`, data, reml, tolerance, max_iterations, start, threads)
 }
 
 cpp_blocked_effects <- function(data, theta, variances) {

@@ -76,7 +76,8 @@ engine_moments.engine_blocked <- function(engine, theta, order = 0L) {
 engine_optimise.engine_blocked <- function(engine, REML, control, start = NULL) {
   own <- if (is.null(start)) numeric() else unit_theta(engine, start)
   fit <- check_core(cpp_blocked_optimise(engine$data, REML, control$tolerance,
-                                         control$max_iterations, own))
+                                         control$max_iterations, own,
+                                         n_threads()))
   opt <- unit_record(engine, fit)
   if (any(engine$apart)) {
     opt$theta <- without_apart(opt$theta, engine$apart, engine$sizes)

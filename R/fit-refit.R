@@ -132,10 +132,15 @@ refit_blocked <- function(fit, Y) {
   # on a boundary the search would begin at a saddle
   on_diagonal <- pack_identities(engine$sizes) == 1
   start[start == 0 & on_diagonal] <- 0.1
-  at <- check_core(cpp_blocked_refit(level_data(engine), factors, work$Q,
-                                     (Y - fit$offset) * work$root, fit$REML,
-                                     fit$control$tolerance, fit$control$max_iterations,
-                                     start, n_threads()))
+  refit_part <- function(part) {
+    Y <- (Y[, part, drop = FALSE] - fit$offset) * work$root
+    check_core(cpp_blocked_refit(level_data(engine), factors, work$Q, Y, fit$REML,
+                                 fit$control$tolerance, fit$control$max_iterations, start,
+                                 n_threads()))
+  }
+  # in parts, between which it can be interrupted
+  at <- bind_rows(lapply(split(seq_len(ncol(Y)), ceiling(seq_len(ncol(Y)) / 2000)),
+                         refit_part))
   back <- coefficient_map(work)
   variance <- at$unscaled %*% t(square_rows(back))
   constant <- -work$logweights +
@@ -146,6 +151,14 @@ refit_blocked <- function(fit, Y) {
        coefficients = at$beta %*% t(back), std.error = at$sigma * sqrt(variance),
        sigma = at$sigma, criterion = at$criterion + constant, gradient = at$gradient,
        converged = at$converged, singular = at$singular)
+}
+
+# Lists of the same vectors and matrices, one below the other.
+bind_rows <- function(parts) {
+  lapply(stats::setNames(nm = names(parts[[1L]])), function(name) {
+    values <- unname(lapply(parts, `[[`, name))
+    do.call(if (is.matrix(values[[1L]])) rbind else c, values)
+  })
 }
 
 # Row i holds the elements of b_i b_i' for the rows b_i of B: times vec(Q), b_i'Q b_i.

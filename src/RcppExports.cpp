@@ -39,8 +39,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_blocked_optimise
-Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericVector start);
-RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP) {
+Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericVector start, int threads);
+RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP, SEXP threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -49,7 +49,8 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type start(startSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_blocked_optimise(data, reml, tolerance, max_iterations, start));
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_blocked_optimise(data, reml, tolerance, max_iterations, start, threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -310,7 +311,7 @@ END_RCPP
 static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_data", (DL_FUNC) &_kinlmm_cpp_blocked_data, 4},
     {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 3},
-    {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 5},
+    {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 6},
     {"_kinlmm_cpp_blocked_effects", (DL_FUNC) &_kinlmm_cpp_blocked_effects, 3},
     {"_kinlmm_cpp_blocked_row_variances", (DL_FUNC) &_kinlmm_cpp_blocked_row_variances, 4},
     {"_kinlmm_cpp_blocked_refit", (DL_FUNC) &_kinlmm_cpp_blocked_refit, 9},

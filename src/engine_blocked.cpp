@@ -134,10 +134,11 @@ Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int o
 // the effects at the optimum are there already.
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
-                                int max_iterations, Rcpp::NumericVector start) {
+                                int max_iterations, Rcpp::NumericVector start,
+                                int threads) {
   return glue::guarded([&] {
     const BlockedData blocked = as_blocked(data);
-    Blocked engine(blocked);
+    Blocked engine(blocked, threads);
     OptimiseSettings settings;
     settings.reml = reml;
     settings.tolerance = tolerance;

@@ -6,11 +6,15 @@
 #include <utility>
 
 #include "core/criterion.h"
+#include "core/parallel.h"
 
 namespace kinlmm {
 
-Blocked::Blocked(const BlockedData& data)
-    : data_(data), covariance_(data.sizes), offset_(rest_offsets(data.factors)) {
+Blocked::Blocked(const BlockedData& data, int threads)
+    : data_(data),
+      threads_(threads),
+      covariance_(data.sizes),
+      offset_(rest_offsets(data.factors)) {
   components_.resize(static_cast<std::size_t>(covariance_.count()));
   for (std::size_t f = 0; f < data.factors.size(); ++f) {
     Index first = 0;
@@ -59,8 +63,8 @@ void Blocked::eliminate(const Vector& theta, Moments& out) {
   F_.resize(k, data_.A.cols());
   V_.resize(k, data_.A.cols());
   G_.resize(k, data_.A.cols());
-  if (rest_) rest_->reset();
-  Matrix rest_Xy = data_.rest_Xy, inner(k, k), R(k, k), RA(k, k), RB, RK, KK;
+  Matrix rest_Xy = data_.rest_Xy, inner(k, k), R(k, k), RA(k, k), RB;
+  Matrix RK(k, data_.cross.cols());
   for (Index c = 0; c < data_.classes(); ++c) {
     const auto at = static_cast<std::size_t>(c);
     const auto A = data_.A.middleCols(c * k, k);
@@ -83,15 +87,15 @@ void Blocked::eliminate(const Vector& theta, Moments& out) {
     }
     if (!rest_) continue;
     const Index from = data_.start[at], size = data_.start[at + 1] - from;
-    RK.noalias() = R.lazyProduct(data_.cross.middleCols(from, size));
-    KK.noalias() = RK.transpose().lazyProduct(RK);
-    rest_->subtract(c, data_.column.data() + from, size, KK);
-    for (Index i = 0; i < size; ++i) {
-      rest_Xy.row(data_.column[static_cast<std::size_t>(from + i)]) -=
-          RK.col(i).transpose() * RB;
+    RK.middleCols(from, size).noalias() =
+        R.lazyProduct(data_.cross.middleCols(from, size));
+    for (Index i = from; i < from + size; ++i) {
+      rest_Xy.row(data_.column[static_cast<std::size_t>(i)]).noalias() -=
+          RK.col(i).transpose().lazyProduct(RB);
     }
   }
   if (!rest_) return;
+  rest_->complement(RK, threads_);
   out.logdet += rest_->factor({T_.begin() + 1, T_.end()});
   if (!std::isfinite(out.logdet)) {
     out.S.setZero();
@@ -142,6 +146,35 @@ void Blocked::whiten_rest(Moments& out) {
   }
 }
 
+// Z_j'H^-1[X y], and U_j M U_j', of levels of the first factor.
+void Blocked::whiten_levels(Index first, Index last) {
+  const Index k = data_.factors[0].k, width = data_.p + 1;
+  Matrix B, U, M, UM;
+  for (Index c = first; c < last; ++c) {
+    const auto at = static_cast<std::size_t>(c);
+    const auto V = V_.middleCols(c * k, k);
+    if (!rest_) {
+      for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
+        E_[0].middleCols(s * width, width).noalias() =
+            V.lazyProduct(data_.B.middleCols(s * width, width));
+      }
+      continue;
+    }
+    const Index from = data_.start[at], size = data_.start[at + 1] - from;
+    const auto cross = data_.cross.middleCols(from, size);
+    B = data_.B.middleCols(c * width, width);
+    for (Index i = 0; i < size; ++i) {
+      B.noalias() -= cross.col(i).lazyProduct(
+          X_.row(data_.column[static_cast<std::size_t>(from + i)]));
+    }
+    E_[0].middleCols(c * width, width).noalias() = V.lazyProduct(B);
+    rest_->at(data_.column.data() + from, size, M);
+    U.noalias() = V.lazyProduct(cross);
+    UM.noalias() = U.lazyProduct(M);
+    through_.middleCols(c * k, k).noalias() = UM.lazyProduct(U.transpose());
+  }
+}
+
 // Z'H^-1[X y], and the moments that follow from it.
 void Blocked::whiten(Moments& out) {
   const Index k = data_.factors[0].k, width = data_.p + 1;
@@ -153,34 +186,22 @@ void Blocked::whiten(Moments& out) {
     through_.resize(k, data_.A.cols());
   }
   E_[0].resize(k, data_.B.cols());
-  Matrix B, U, M, G(k, k);
+  constexpr Index kLevels = 256;  // of a part, worth a thread
+  const Index parts = rest_ ? (data_.classes() + kLevels - 1) / kLevels : 1;
+  parallel_for(parts, rest_ ? threads_ : 1, [&](Index part) {
+    const Index first = rest_ ? part * kLevels : 0;
+    whiten_levels(first,
+                  rest_ ? std::min(first + kLevels, data_.classes()) : data_.classes());
+  });
+  Matrix G(k, k);
   for (Index c = 0; c < data_.classes(); ++c) {
-    const auto at = static_cast<std::size_t>(c);
-    const auto V = V_.middleCols(c * k, k);
     G = G_.middleCols(c * k, k);
-    if (rest_) {
-      const Index from = data_.start[at], size = data_.start[at + 1] - from;
-      const auto cross = data_.cross.middleCols(from, size);
-      B = data_.B.middleCols(c * width, width);
-      for (Index i = 0; i < size; ++i) {
-        B.noalias() -=
-            cross.col(i) * X_.row(data_.column[static_cast<std::size_t>(from + i)]);
-      }
-      E_[0].middleCols(c * width, width).noalias() = V.lazyProduct(B);
-      rest_->at(data_.column.data() + from, size, M);
-      U.noalias() = V.lazyProduct(cross);
-      through_.middleCols(c * k, k).noalias() = U * M * U.transpose();
-      G -= through_.middleCols(c * k, k);
-    } else {
-      for (Index s = data_.slice[at]; s < data_.slice[at + 1]; ++s) {
-        E_[0].middleCols(s * width, width).noalias() =
-            V.lazyProduct(data_.B.middleCols(s * width, width));
-      }
-    }
+    if (rest_) G -= through_.middleCols(c * k, k);
     for (std::size_t i = 0; i < count; ++i) {
       if (components_[i].factor != 0) continue;
       out.trace(static_cast<Index>(i)) +=
-          data_.count[at] * along(G, components_[i].row, components_[i].col);
+          data_.count[static_cast<std::size_t>(c)] *
+          along(G, components_[i].row, components_[i].col);
     }
   }
   if (!rest_) return;
@@ -292,26 +313,55 @@ Blocked::Stacked Blocked::apply(const Stacked& K, Index columns) const {
   return out;
 }
 
-// D_c E, of the factor of the component alone.
-Blocked::Stacked Blocked::direction(const Stacked& E, std::size_t c) const {
-  const Component& at = components_[c];
-  Stacked out(E.size());
-  out[at.factor] = Matrix::Zero(E[at.factor].rows(), E[at.factor].cols());
-  out[at.factor].row(at.row) = E[at.factor].row(at.col);
-  if (at.row != at.col) out[at.factor].row(at.col) = E[at.factor].row(at.row);
+// E'D_c (Z'H^-1 Z) D_d E for all pairs of components, at c * count + d; E has `width`
+// columns for each level. Several d at a time, as all have the same passes over the rest.
+std::vector<Matrix> Blocked::second_products(const Stacked& E, Index width) const {
+  const auto count = components_.size();
+  const auto most = static_cast<std::size_t>(std::max<Index>(1, 64 / width));
+  std::vector<Matrix> out(count * count, Matrix::Zero(width, width));
+  for (std::size_t first = 0; first < count; first += most) {
+    const std::size_t last = std::min(count, first + most);
+    const Index columns = width * static_cast<Index>(last - first);
+    const Stacked G = apply(directions(E, width, first, last), columns);
+    for (std::size_t c = 0; c < count; ++c) {
+      const Component& at = components_[c];
+      const Index levels = E[at.factor].cols() / width;
+      for (std::size_t d = first; d < last; ++d) {
+        Matrix& to = out[c * count + d];
+        for (Index l = 0; l < levels; ++l) {
+          const auto from = E[at.factor].middleCols(l * width, width);
+          const auto other = G[at.factor].middleCols(
+              l * columns + static_cast<Index>(d - first) * width, width);
+          to.noalias() += from.row(at.row).transpose().lazyProduct(other.row(at.col));
+          if (at.row != at.col) {
+            to.noalias() += from.row(at.col).transpose().lazyProduct(other.row(at.row));
+          }
+        }
+      }
+    }
+  }
   return out;
 }
 
-// E'D_c G.
-Matrix Blocked::inner(const Stacked& E, const Stacked& G, Index width,
-                      std::size_t c) const {
-  const Component& at = components_[c];
-  const Matrix &left = E[at.factor], &right = G[at.factor];
-  Matrix out = Matrix::Zero(width, width);
-  for (Index i = 0; i < left.cols(); i += width) {
-    const auto from = left.middleCols(i, width), to = right.middleCols(i, width);
-    out.noalias() += from.row(at.row).transpose() * to.row(at.col);
-    if (at.row != at.col) out.noalias() += from.row(at.col).transpose() * to.row(at.row);
+// D_d E for d in [first, last), side by side for each level.
+Blocked::Stacked Blocked::directions(const Stacked& E, Index width, std::size_t first,
+                                     std::size_t last) const {
+  const Index columns = width * static_cast<Index>(last - first);
+  Stacked out(E.size());
+  for (std::size_t f = 0; f < E.size(); ++f) {
+    const Index levels = E[f].cols() / width;
+    out[f] = Matrix::Zero(E[f].rows(), levels * columns);
+    for (std::size_t d = first; d < last; ++d) {
+      const Component& at = components_[d];
+      if (at.factor != f) continue;
+      const Index begin = static_cast<Index>(d - first) * width;
+      for (Index l = 0; l < levels; ++l) {
+        auto to = out[f].middleCols(l * columns + begin, width);
+        const auto from = E[f].middleCols(l * width, width);
+        to.row(at.row) = from.row(at.col);
+        if (at.row != at.col) to.row(at.col) = from.row(at.row);
+      }
+    }
   }
   return out;
 }
@@ -338,11 +388,11 @@ void Blocked::add_average(Moments& out) const {
     cross.col(static_cast<Index>(c)) = (out.W[c] * a).head(data_.p);
   }
   const Matrix taken = cross.transpose() * fixed.unscaled * cross;
-  for (std::size_t d = 0; d < count; ++d) {
-    const Stacked Gd = apply(direction(v, d), 1);
-    for (std::size_t c = 0; c < count; ++c) {
+  const std::vector<Matrix> products = second_products(v, 1);
+  for (std::size_t c = 0; c < count; ++c) {
+    for (std::size_t d = 0; d < count; ++d) {
       const auto i = static_cast<Index>(c), j = static_cast<Index>(d);
-      out.average(i, j) = inner(v, Gd, 1, c)(0, 0) - taken(i, j);
+      out.average(i, j) = products[c * count + d](0, 0) - taken(i, j);
     }
   }
   out.average = (0.5 * (out.average + out.average.transpose())).eval();
@@ -350,14 +400,7 @@ void Blocked::add_average(Moments& out) const {
 
 // [X y]'H^-1 G_c H^-1 G_d H^-1[X y].
 void Blocked::add_products(Moments& out) const {
-  const auto count = components_.size();
-  const Index width = data_.p + 1;
-  out.WW.assign(count * count, Matrix::Zero(width, width));
-  for (std::size_t d = 0; d < count; ++d) {
-    const Stacked Gd = apply(direction(E_, d), width);
-    for (std::size_t c = 0; c < count; ++c)
-      out.WW[c * count + d] = inner(E_, Gd, width, c);
-  }
+  out.WW = second_products(E_, data_.p + 1);
 }
 
 void Blocked::update(const Vector& theta, Order order) {

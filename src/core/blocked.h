@@ -24,7 +24,7 @@ namespace kinlmm {
 class Blocked {
  public:
   // data must outlive it.
-  explicit Blocked(const BlockedData& data);
+  explicit Blocked(const BlockedData& data, int threads = 1);
   explicit Blocked(BlockedData&& data) = delete;
 
   const Covariance& covariance() const { return covariance_; }
@@ -70,10 +70,12 @@ class Blocked {
   Matrix factor_T(const Vector& theta, std::size_t f) const;
   void eliminate(const Vector& theta, Moments& out);
   void whiten(Moments& out);
+  void whiten_levels(Index first, Index last);
   void whiten_rest(Moments& out);
   Stacked apply(const Stacked& K, Index columns) const;
-  Stacked direction(const Stacked& E, std::size_t c) const;
-  Matrix inner(const Stacked& E, const Stacked& G, Index width, std::size_t c) const;
+  Stacked directions(const Stacked& E, Index width, std::size_t first,
+                     std::size_t last) const;
+  std::vector<Matrix> second_products(const Stacked& E, Index width) const;
   void add_class_products(Moments& out, bool exact) const;
   void add_average(Moments& out) const;
   void add_products(Moments& out) const;
@@ -90,6 +92,7 @@ class Blocked {
               Index size, std::vector<Index>& place) const;
 
   const BlockedData& data_;
+  int threads_;
   Covariance covariance_;
   std::vector<Component> components_;
   std::vector<Index> offset_;  // of the factors in the rest

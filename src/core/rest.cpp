@@ -3,8 +3,10 @@
 #include <Eigen/SparseCholesky>
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 #include "core/lapack.h"
+#include "core/parallel.h"
 
 namespace kinlmm {
 
@@ -107,23 +109,36 @@ bool blocks_by_difference(const Placed& block, const Matrix& T, const Matrix& S_
 // Of N, S and M only the lower triangle is kept.
 class DenseRest : public Rest {
  public:
-  DenseRest(const SparseMatrix& ZZ, const std::vector<RestBlock>& blocks)
-      : ZZ_(ZZ), blocks_(place(blocks)) {}
+  DenseRest(const SparseMatrix& ZZ, const std::vector<RestBlock>& blocks,
+            const std::vector<int>& start, const std::vector<int>& column)
+      : ZZ_(ZZ), blocks_(place(blocks)), start_(start), column_(column) {}
 
-  void reset() override {
+  void complement(const Matrix& K_all, int threads) override {
     N_.resize(ZZ_.rows(), ZZ_.cols());
     zero_lower(N_);
     for (Index j = 0; j < ZZ_.outerSize(); ++j) {
       for (SparseMatrix::InnerIterator it(ZZ_, j); it; ++it) N_(it.row(), j) = it.value();
     }
-  }
-
-  void subtract(Index, const int* columns, Index size, const Matrix& KK) override {
-    for (Index b = 0; b < size; ++b) {
-      double* to = &N_.coeffRef(0, columns[b]);
-      const double* from = &KK.coeffRef(0, b);
-      for (Index a = b; a < size; ++a) to[columns[a]] -= from[a];
+    // each thread has columns of its own, with about the same number of elements to visit
+    const Index r = N_.cols();
+    std::vector<double> visits(static_cast<std::size_t>(r) + 1, 0.0);
+    for (std::size_t l = 0; l + 1 < start_.size(); ++l) {
+      for (int b = start_[l]; b < start_[l + 1]; ++b) {
+        visits[static_cast<std::size_t>(column_[static_cast<std::size_t>(b)]) + 1] +=
+            start_[l + 1] - b;
+      }
     }
+    std::partial_sum(visits.begin(), visits.end(), visits.begin());
+    const auto bound = [&](Index part, Index parts) {
+      const double share =
+          visits.back() * static_cast<double>(part) / static_cast<double>(parts);
+      return part == parts
+                 ? r
+                 : std::lower_bound(visits.begin(), visits.end(), share) - visits.begin();
+    };
+    parallel_for(threads, threads, [&](Index part) {
+      subtract(K_all, bound(part, threads), bound(part + 1, threads));
+    });
   }
 
   double factor(const std::vector<Matrix>& T) override {
@@ -136,7 +151,7 @@ class DenseRest : public Rest {
   }
 
   void invert() override {
-    copy_lower(L_, M_);
+    std::swap(L_, M_);  // L is not needed any more
     lapack::cholesky_inverse(M_);
     S_inverse_.clear();
     for (const Placed& block : blocks_) {
@@ -200,8 +215,31 @@ class DenseRest : public Rest {
     return out;
   }
 
+  // Of the columns [first, last) of N.
+  void subtract(const Matrix& K_all, Index first, Index last) {
+    const Index k = K_all.rows();
+    for (std::size_t l = 0; l + 1 < start_.size(); ++l) {
+      const int* begin = column_.data() + start_[l];
+      const int* end = column_.data() + start_[l + 1];
+      const double* K = K_all.data() + k * start_[l];
+      for (const int* b = std::lower_bound(begin, end, static_cast<int>(first));
+           b < end && *b < last; ++b) {
+        double* to = N_.data() + *b * N_.rows();
+        const double* own = K + k * (b - begin);
+        for (const int* a = b; a < end; ++a) {
+          const double* other = K + k * (a - begin);
+          double sum = 0;
+          for (Index e = 0; e < k; ++e) sum += own[e] * other[e];
+          to[*a] -= sum;
+        }
+      }
+    }
+  }
+
   const SparseMatrix& ZZ_;
   std::vector<Placed> blocks_;
+  const std::vector<int>& start_;
+  const std::vector<int>& column_;
   std::vector<Matrix> T_;
   Matrix N_, L_, M_;
   std::vector<Matrix> S_inverse_;  // diagonal blocks
@@ -219,7 +257,6 @@ class SparseRest : public Rest {
         ZZ_place_.push_back(place_of(static_cast<int>(it.row()), static_cast<int>(j)));
       }
     }
-    pair_start_.push_back(0);
     for (std::size_t l = 0; l + 1 < start_.size(); ++l) {
       for (int b = start_[l]; b < start_[l + 1]; ++b) {
         for (int a = b; a < start_[l + 1]; ++a) {
@@ -227,22 +264,27 @@ class SparseRest : public Rest {
                                          column[static_cast<std::size_t>(b)]));
         }
       }
-      pair_start_.push_back(pair_place_.size());
     }
   }
 
-  void reset() override {
+  void complement(const Matrix& K_all, int) override {
     Eigen::Map<Vector>(N_.valuePtr(), N_.nonZeros()).setZero();
     const double* values = ZZ_.valuePtr();
     for (std::size_t i = 0; i < ZZ_place_.size(); ++i) {
       N_.valuePtr()[ZZ_place_[i]] = values[i];
     }
-  }
-
-  void subtract(Index level, const int*, Index size, const Matrix& KK) override {
-    std::size_t at = pair_start_[static_cast<std::size_t>(level)];
-    for (Index b = 0; b < size; ++b) {
-      for (Index a = b; a < size; ++a) N_.valuePtr()[pair_place_[at++]] -= KK(a, b);
+    const Index k = K_all.rows();
+    std::size_t at = 0;
+    for (std::size_t l = 0; l + 1 < start_.size(); ++l) {
+      for (int b = start_[l]; b < start_[l + 1]; ++b) {
+        const double* own = K_all.data() + k * b;
+        for (int a = b; a < start_[l + 1]; ++a) {
+          const double* other = K_all.data() + k * a;
+          double sum = 0;
+          for (Index e = 0; e < k; ++e) sum += own[e] * other[e];
+          N_.valuePtr()[pair_place_[at++]] -= sum;
+        }
+      }
     }
   }
 
@@ -420,7 +462,6 @@ class SparseRest : public Rest {
   const std::vector<int>& start_;
   SparseMatrix N_;  // lower triangle
   std::vector<int> ZZ_place_, pair_place_;
-  std::vector<std::size_t> pair_start_;
   std::vector<Matrix> T_;
   bool analysed_ = false;
   Eigen::SimplicialLLT<SparseMatrix, Eigen::Lower, Eigen::AMDOrdering<int>> llt_;
@@ -481,7 +522,7 @@ std::unique_ptr<Rest> make_rest(const SparseMatrix& ZZ,
   // a dense complement of this size takes less time than looking for a sparse one
   if (r > 200) {
     SparseMatrix pattern =
-        complement_pattern(ZZ, start, column, std::min(0.5 * full + 1e6, 5e7));
+        complement_pattern(ZZ, start, column, std::min(0.5 * full + 1e6, 1e7));
     const bool is_sparse = pattern.cols() > 0 &&
                            static_cast<double>(pattern.nonZeros()) < 0.1 * full &&
                            factor_size(pattern) < 0.15 * full;
@@ -489,7 +530,7 @@ std::unique_ptr<Rest> make_rest(const SparseMatrix& ZZ,
       return std::make_unique<SparseRest>(ZZ, blocks, start, column, std::move(pattern));
     }
   }
-  return std::make_unique<DenseRest>(ZZ, blocks);
+  return std::make_unique<DenseRest>(ZZ, blocks, start, column);
 }
 
 }  // namespace kinlmm

@@ -20,11 +20,10 @@ class Rest {
  public:
   virtual ~Rest() = default;
 
-  // N begins as Z'Z (lower triangle), and what each level of the eliminated factor takes
-  // from it is subtracted: N[columns, columns] -= K'K, where K is k x columns.
-  virtual void reset() = 0;
-  virtual void subtract(Index level, const int* columns, Index size,
-                        const Matrix& KK) = 0;
+  // N = Z'Z less what the levels of the eliminated factor take: N[columns, columns] -=
+  // K'K for the columns of a level (those given to make_rest()) and its part K of K_all
+  // (k x all columns). The sums do not depend on the number of threads.
+  virtual void complement(const Matrix& K_all, int threads) = 0;
   // Factors S. T: k x k for each block. Returns log|S|, infinite where S is not
   // positive definite in double precision.
   virtual double factor(const std::vector<Matrix>& T) = 0;
