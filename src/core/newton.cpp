@@ -126,6 +126,7 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
   // no derivatives there: zero gradients would look like an optimum
   if (!std::isfinite(result.at.value)) return result;
   double radius = 1.0;
+  bool plain = false;  // without corrections since the last step that was taken
   for (; result.iterations < max_iterations; ++result.iterations) {
     const Matrix hessian = result.at.hessian + correction;
     const Eigen::SelfAdjointEigenSolver<Matrix> eigen(hessian);
@@ -149,8 +150,15 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
     if (predicted < rounding) {
       accept = std::isfinite(next.value) && gained > -rounding &&
                next.gradient.cwiseAbs().maxCoeff() < 0.5 * size;
-      // in a curved valley a shorter step along it may still take the slopes down
+      // in a curved valley a shorter step along it may still take the slopes down, and
+      // corrections from far away may mislead
       if (!accept) radius = 0.25 * std::min(radius, p.norm());
+      if (!accept && approximate && !plain) {
+        plain = true;
+        radius = 1.0;
+        correction.setZero();
+        continue;
+      }
       if (radius < 1e-9) {
         result.converged = size < 1e3 * tolerance;
         break;
@@ -165,6 +173,7 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
       }
       if (radius < 1e-12) break;
     }
+    if (accept) plain = false;
     if (approximate && std::isfinite(next.value)) {
       update_correction(result.at, next, p, correction);
     }
