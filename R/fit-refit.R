@@ -65,15 +65,15 @@ check_responses <- function(object, newresp, call) {
   if (ncol(Y) == 0L) abort_argument("newresp", "at least one response", describe(Y), call)
   omitted <- attr(object$frame, "na.action")
   n <- nobs(object)
-  if (nrow(Y) == n + length(omitted)) {
+  if (length(omitted) > 0L && nrow(Y) == n + length(omitted)) {
     Y <- Y[setdiff(seq_len(nrow(Y)), omitted), , drop = FALSE]
   }
   if (nrow(Y) != n) {
     abort_argument("newresp", paste0("of ", count(n), " rows, those of the fit"),
                    paste0("of ", count(nrow(Y))), call)
   }
-  bad <- which(!is.finite(Y), arr.ind = TRUE)
-  if (nrow(bad) > 0L) {
+  if (!all(is.finite(Y))) {
+    bad <- which(!is.finite(Y), arr.ind = TRUE)
     rows <- some_of(unique(bad[, 1L]), quote = FALSE)
     abort_response("newresp", "finite", paste("missing or infinite in row", rows), call)
   }
@@ -132,8 +132,10 @@ refit_blocked <- function(fit, Y) {
   # on a boundary the search would begin at a saddle
   on_diagonal <- pack_identities(engine$sizes) == 1
   start[start == 0 & on_diagonal] <- 0.1
+  plain <- all(fit$offset == 0) && all(work$root == 1)
   refit_part <- function(part) {
-    Y <- (Y[, part, drop = FALSE] - fit$offset) * work$root
+    Y <- Y[, part, drop = FALSE]
+    if (!plain) Y <- (Y - fit$offset) * work$root
     check_core(cpp_blocked_refit(level_data(engine), factors, work$Q, Y, fit$REML,
                                  fit$control$tolerance, fit$control$max_iterations, start,
                                  n_threads()))
@@ -189,7 +191,7 @@ new_lmmfits <- function(fit, Y) {
 # Which columns of Y the fixed effects do not explain to the last digit.
 leaves_variation <- function(fit, Y) {
   root <- sqrt(fit$weights)
-  Y <- (Y - fit$offset) * root
+  if (any(fit$offset != 0) || any(root != 1)) Y <- (Y - fit$offset) * root
   decomposition <- qr(fit$fixed$X * root)
   total <- colSums(Y^2)
   left <- total - colSums(crossprod(qr.Q(decomposition), Y)^2)

@@ -204,51 +204,67 @@ BlockedData blocked_data(const std::vector<FactorRows>& rows, const ConstMatrixR
   return data;
 }
 
-BlockedData merged_levels(const BlockedData& data) {
-  if (data.factors.size() > 1) return data;
-  const Index k = data.factors[0].k, width = data.p + 1, q = data.classes();
+LevelClasses level_classes(const BlockedData& data) {
+  const Index k = data.factors[0].k, q = data.classes();
   const auto bytes = static_cast<std::size_t>(k * k) * sizeof(double);
-  const auto A_of = [&](Index j) { return data.A.data() + j * k * k; };
-  std::vector<Index> order(static_cast<std::size_t>(q));
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](Index a, Index b) {
-    return std::memcmp(A_of(a), A_of(b), bytes) < 0;
-  });
-  BlockedData out = data;
-  out.count.clear();
-  out.slice.assign(1, 0);
-  std::vector<Index> first;
-  std::vector<Matrix> slices;
-  for (std::size_t from = 0, to; from < order.size(); from = to) {
-    to = from + 1;
-    while (to < order.size() &&
-           std::memcmp(A_of(order[from]), A_of(order[to]), bytes) == 0)
-      ++to;
-    const Index m = static_cast<Index>(to - from);
-    Matrix stacked(m, k * width);
-    for (Index i = 0; i < m; ++i) {
-      const Index j = order[from + static_cast<std::size_t>(i)];
-      stacked.row(i) = Eigen::Map<const Vector>(data.B.data() + j * k * width, k * width);
+  const auto compare = [&](Index a, Index b) {
+    return std::memcmp(data.A.data() + a * k * k, data.A.data() + b * k * k, bytes);
+  };
+  LevelClasses out;
+  out.level.resize(static_cast<std::size_t>(q));
+  std::iota(out.level.begin(), out.level.end(), 0);
+  std::stable_sort(out.level.begin(), out.level.end(),
+                   [&](Index a, Index b) { return compare(a, b) < 0; });
+  for (std::size_t i = 0; i < out.level.size(); ++i) {
+    if (i == 0 || compare(out.level[i - 1], out.level[i]) != 0) {
+      out.start.push_back(static_cast<Index>(i));
     }
-    if (m > k * width) {
+  }
+  out.start.push_back(q);
+  return out;
+}
+
+BlockedData merged_levels(const BlockedData& data) {
+  return merged_levels(data, level_classes(data));
+}
+
+BlockedData merged_levels(const BlockedData& data, const LevelClasses& classes) {
+  if (data.factors.size() > 1) return data;
+  const Index k = data.factors[0].k, width = data.p + 1, size = k * width;
+  const auto count = classes.start.size() - 1;
+  BlockedData out;
+  out.n = data.n;
+  out.p = data.p;
+  out.sizes = data.sizes;
+  out.factors = data.factors;
+  out.rest_Xy = data.rest_Xy;
+  out.C = data.C;
+  out.A.resize(k, k * static_cast<Index>(count));
+  out.slice.assign(1, 0);
+  for (std::size_t c = 0; c < count; ++c) {
+    const Index m = classes.start[c + 1] - classes.start[c];
+    out.count.push_back(static_cast<int>(m));
+    out.slice.push_back(out.slice.back() + static_cast<int>(std::min(m, size)));
+  }
+  out.B.resize(k, width * out.slice.back());
+  Matrix stacked;
+  for (std::size_t c = 0; c < count; ++c) {
+    const auto begin = static_cast<std::size_t>(classes.start[c]);
+    const Index m = out.count[c], rows = std::min(m, size);
+    out.A.middleCols(static_cast<Index>(c) * k, k) =
+        data.A.middleCols(classes.level[begin] * k, k);
+    stacked.resize(m, size);
+    for (Index i = 0; i < m; ++i) {
+      const Index j = classes.level[begin + static_cast<std::size_t>(i)];
+      stacked.row(i) = Eigen::Map<const Vector>(data.B.data() + j * size, size);
+    }
+    if (m > size) {
       // levels that are turned into one another leave every sum over them as it is
       const Eigen::HouseholderQR<Matrix> qr(stacked);
-      stacked = Matrix(qr.matrixQR().topRows(k * width).triangularView<Eigen::Upper>());
+      stacked = qr.matrixQR().topRows(size).triangularView<Eigen::Upper>();
     }
-    first.push_back(order[from]);
-    out.count.push_back(static_cast<int>(m));
-    out.slice.push_back(out.slice.back() + static_cast<int>(stacked.rows()));
-    slices.push_back(std::move(stacked));
-  }
-  out.A.resize(k, k * out.classes());
-  out.B.resize(k, width * out.slice.back());
-  Index at = 0;
-  for (Index c = 0; c < out.classes(); ++c) {
-    const auto i = static_cast<std::size_t>(c);
-    out.A.middleCols(c * k, k) = data.A.middleCols(first[i] * k, k);
-    for (Index s = 0; s < slices[i].rows(); ++s, ++at) {
-      Eigen::Map<Vector>(out.B.data() + at * k * width, k * width) = slices[i].row(s);
-    }
+    Eigen::Map<Matrix>(out.B.data() + out.slice[c] * size, size, rows) =
+        stacked.transpose();
   }
   return out;
 }

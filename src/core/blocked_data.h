@@ -53,8 +53,16 @@ BlockedData blocked_data(const std::vector<FactorRows>& rows, const ConstMatrixR
 // the number of all.
 std::vector<Index> rest_offsets(const std::vector<Factor>& factors);
 
-// The same data with levels of equal Z_j'Z_j as one class, for a single factor; else the
-// data as they are.
+// Levels of a single factor with equal Z_j'Z_j, class by class.
+struct LevelClasses {
+  std::vector<Index> level;  // q
+  std::vector<Index> start;  // classes + 1: where a class begins among them
+};
+LevelClasses level_classes(const BlockedData& data);
+
+// The same data with the levels of a class as one; the data as they are where there are
+// several factors.
 BlockedData merged_levels(const BlockedData& data);
+BlockedData merged_levels(const BlockedData& data, const LevelClasses& classes);
 
 }  // namespace kinlmm

@@ -1,5 +1,6 @@
 #include "core/newton.h"
 
+#include <Eigen/Cholesky>
 #include <Eigen/Eigenvalues>
 #include <algorithm>
 #include <cmath>
@@ -102,6 +103,29 @@ Vector trust_region_step(const Vector& g, const Vector& h, const Matrix& V,
   return V * step(base + hi);
 }
 
+struct ModelStep {
+  Vector p;
+  bool curved_down;
+};
+
+// The step of the trust-region problem. Where the Hessian is clearly positive and
+// Newton's step within the radius, a Cholesky decomposition finds it for less than the
+// eigenvalues.
+ModelStep model_step(const Vector& g, const Matrix& hessian, double radius) {
+  const Eigen::LLT<Matrix> llt(hessian);
+  if (llt.info() == Eigen::Success) {
+    const double least = llt.matrixLLT().diagonal().minCoeff();
+    if (least * least > 1e-10 * hessian.diagonal().maxCoeff()) {
+      ModelStep out{-llt.solve(g), false};
+      if (out.p.norm() <= radius) return out;
+    }
+  }
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(hessian);
+  const Vector& h = eigen.eigenvalues();
+  return {trust_region_step(g, h, eigen.eigenvectors(), radius),
+          h.minCoeff() < -1e-8 * std::max(1.0, h.cwiseAbs().maxCoeff())};
+}
+
 // Symmetric rank-one update, so that the average of the two Hessians and the correction
 // explain the change of the gradient along p.
 void update_correction(const Evaluation& from, const Evaluation& to, const Vector& p,
@@ -129,17 +153,13 @@ NewtonResult minimise_newton(const std::function<Evaluation(const Vector&)>& f,
   bool plain = false;  // without corrections since the last step that was taken
   for (; result.iterations < max_iterations; ++result.iterations) {
     const Matrix hessian = result.at.hessian + correction;
-    const Eigen::SelfAdjointEigenSolver<Matrix> eigen(hessian);
-    const Vector& h = eigen.eigenvalues();
+    const ModelStep step = model_step(result.at.gradient, hessian, radius);
     const double size = result.at.gradient.cwiseAbs().maxCoeff();
-    const bool curved_down =
-        h.minCoeff() < -1e-8 * std::max(1.0, h.cwiseAbs().maxCoeff());
-    if (size < tolerance && !curved_down) {
+    if (size < tolerance && !step.curved_down) {
       result.converged = true;
       break;
     }
-    const Vector p =
-        trust_region_step(result.at.gradient, h, eigen.eigenvectors(), radius);
+    const Vector& p = step.p;
     const double predicted = -(result.at.gradient.dot(p) + 0.5 * p.dot(hessian * p));
     const Evaluation next = f(result.x + p);
     ++result.evaluations;

@@ -146,7 +146,9 @@ struct Problem {
   Coordinates natural;
   Coordinates current;
 
-  Vector theta_of(const Vector& x) const { return natural.from(current, x); }
+  Vector theta_of(const Vector& x) const {
+    return natural == current ? x : natural.from(current, x);
+  }
 
   // The gradient in psi is carried along.
   Evaluation at(const Vector& x) const {

@@ -74,6 +74,8 @@ std::vector<Refit> refit_responses(const BlockedData& levels,
   // with a rest LAPACK has the threads
   const int own_threads = levels.rest_size() > 0 ? 1 : threads;
   const Index parts = own_threads;
+  const LevelClasses classes =
+      levels.rest_size() > 0 ? LevelClasses() : level_classes(levels);
   const auto refit_part = [&](Index part) {
     BlockedData data = levels;
     for (Index b = part; b < Y.cols(); b += parts) {
@@ -83,7 +85,7 @@ std::vector<Refit> refit_responses(const BlockedData& levels,
       r -= Q * (Q.transpose() * r).eval();
       replace_response(rows, r, data);
       out[static_cast<std::size_t>(b)] =
-          refit_one(merged_levels(data), of_Q, settings, start);
+          refit_one(merged_levels(data, classes), of_Q, settings, start);
     }
   };
   // nothing may be thrown in a thread

@@ -1,4 +1,4 @@
-skip_if_not_installed("insight")
+skip_if_not_installed("insight", "1.0.0")
 data <- as.data.frame(nlme::Orthodont)
 fit <- lmmfit(distance ~ age * Sex + (age | Subject), data)
 
@@ -58,7 +58,7 @@ test_that("parameters of both kinds", {
 })
 
 test_that("coefficients of determination are those of lme4's fit", {
-  skip_if_not_installed("performance")
+  skip_if_not_installed("performance", "0.13.0")
   skip_if_not_installed("lme4")
   theirs <- lme4::lmer(distance ~ age * Sex + (age | Subject), data)
   expect_equal(unlist(performance::r2(fit)), unlist(performance::r2(theirs)),
