@@ -14,19 +14,8 @@ Blocked::Blocked(const BlockedData& data, int threads)
     : data_(data),
       threads_(threads),
       covariance_(data.sizes),
+      components_(factor_components(data)),
       offset_(rest_offsets(data.factors)) {
-  components_.resize(static_cast<std::size_t>(covariance_.count()));
-  for (std::size_t f = 0; f < data.factors.size(); ++f) {
-    Index first = 0;
-    for (int t : data.factors[f].terms) {
-      const Index k = covariance_.size(t);
-      auto at = static_cast<std::size_t>(covariance_.first(t));
-      for (Index c = 0; c < k; ++c) {
-        for (Index r = c; r < k; ++r) components_[at++] = {f, first + r, first + c};
-      }
-      first += k;
-    }
-  }
   if (data.rest_size() == 0) return;
   std::vector<RestBlock> blocks;
   for (std::size_t f = 1; f < data.factors.size(); ++f) {
@@ -121,6 +110,18 @@ void add_along(const ConstMatrixRef& E, Index row, Index col, Matrix& out) {
 
 }  // namespace
 
+// The rows of E (r x columns) that belong to each factor of the rest.
+void Blocked::unstack(const Matrix& E, Index columns, Stacked& out) const {
+  for (std::size_t f = 1; f < data_.factors.size(); ++f) {
+    const Factor& factor = data_.factors[f];
+    out[f].resize(factor.k, columns * factor.q);
+    for (Index l = 0; l < factor.q; ++l) {
+      out[f].middleCols(l * columns, columns) =
+          E.middleRows(offset_[f] + l * factor.k, factor.k);
+    }
+  }
+}
+
 // Z'H^-1[X y] and traces of the factors of the rest.
 void Blocked::whiten_rest(Moments& out) {
   const Index width = data_.p + 1;
@@ -128,13 +129,9 @@ void Blocked::whiten_rest(Moments& out) {
   const Matrix NXy = std::move(X_);
   X_ = rest_->multiply_M(NXy);
   const Matrix E = NXy - rest_->multiply_N(X_);
+  unstack(E, width, E_);
   for (std::size_t f = 1; f < data_.factors.size(); ++f) {
     const Factor& factor = data_.factors[f];
-    E_[f].resize(factor.k, width * factor.q);
-    for (Index l = 0; l < factor.q; ++l) {
-      E_[f].middleCols(l * width, width) =
-          E.middleRows(offset_[f] + l * factor.k, factor.k);
-    }
     const Matrix G = rest_->whitened_blocks(f - 1);
     for (std::size_t c = 0; c < components_.size(); ++c) {
       if (components_[c].factor != f) continue;
@@ -291,14 +288,7 @@ Blocked::Stacked Blocked::apply(const Stacked& K, Index columns) const {
   const Matrix X = rest_->multiply_M(NB);
   const Matrix E = NB - rest_->multiply_N(X);
   Stacked out(data_.factors.size());
-  for (std::size_t f = 1; f < data_.factors.size(); ++f) {
-    const Factor& factor = data_.factors[f];
-    out[f].resize(factor.k, columns * factor.q);
-    for (Index l = 0; l < factor.q; ++l) {
-      out[f].middleCols(l * columns, columns) =
-          E.middleRows(offset_[f] + l * factor.k, factor.k);
-    }
-  }
+  unstack(E, columns, out);
   out[0].resize(k, columns * data_.classes());
   for (Index c = 0; c < data_.classes(); ++c) {
     const auto at = static_cast<std::size_t>(c);

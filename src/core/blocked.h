@@ -57,10 +57,6 @@ class Blocked {
                        const ConstMatrixRef& X);
 
  private:
-  struct Component {
-    std::size_t factor;
-    Index row, col;  // within the level
-  };
   // Every factor's rows of a matrix with a row for each effect.
   using Stacked = std::vector<Matrix>;  // factor -> k x (columns of the matrix) q
 
@@ -69,6 +65,7 @@ class Blocked {
   Vector moment_start() const;
   Matrix factor_T(const Vector& theta, std::size_t f) const;
   void eliminate(const Vector& theta, Moments& out);
+  void unstack(const Matrix& E, Index columns, Stacked& out) const;
   void whiten(Moments& out);
   void whiten_levels(Index first, Index last);
   void whiten_rest(Moments& out);

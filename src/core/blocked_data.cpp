@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "core/covariance.h"
+
 namespace kinlmm {
 
 namespace {
@@ -202,6 +204,23 @@ BlockedData blocked_data(const std::vector<FactorRows>& rows, const ConstMatrixR
   if (rows.size() > 1) add_rest(rows, Xy, data);
   data.C = Xy.transpose() * Xy;
   return data;
+}
+
+std::vector<Component> factor_components(const BlockedData& data) {
+  const Covariance covariance(data.sizes);
+  std::vector<Component> out(static_cast<std::size_t>(covariance.count()));
+  for (std::size_t f = 0; f < data.factors.size(); ++f) {
+    Index first = 0;
+    for (int t : data.factors[f].terms) {
+      const Index k = covariance.size(t);
+      auto at = static_cast<std::size_t>(covariance.first(t));
+      for (Index c = 0; c < k; ++c) {
+        for (Index r = c; r < k; ++r) out[at++] = {f, first + r, first + c};
+      }
+      first += k;
+    }
+  }
+  return out;
 }
 
 LevelClasses level_classes(const BlockedData& data) {

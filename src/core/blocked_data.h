@@ -53,6 +53,14 @@ BlockedData blocked_data(const std::vector<FactorRows>& rows, const ConstMatrixR
 // the number of all.
 std::vector<Index> rest_offsets(const std::vector<Factor>& factors);
 
+// Where a component of the covariances (see covariance.h) stands: an element on or below
+// the diagonal of Psi_f.
+struct Component {
+  std::size_t factor;
+  Index row, col;  // within the level
+};
+std::vector<Component> factor_components(const BlockedData& data);
+
 // Levels of a single factor with equal Z_j'Z_j, class by class.
 struct LevelClasses {
   std::vector<Index> level;  // q

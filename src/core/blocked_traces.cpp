@@ -208,8 +208,7 @@ void Blocked::add_rest_traces(Moments& out) const {
   };
   for (std::size_t g = 1; g < data_.factors.size(); ++g) {
     const Index q = data_.factors[g].q;
-    const Index most =
-        std::max<Index>(1, (rest_->dense() ? 512 : 64) / data_.factors[g].k);
+    const Index most = std::max<Index>(1, rest_->panel() / data_.factors[g].k);
     for (Index l = 0; l < q; l += most) {
       of_panel(make_panel(g, l, std::min(most, q - l), sums));
     }

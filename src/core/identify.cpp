@@ -15,23 +15,12 @@ struct Own {
   double times;
 };
 
+// By factor.
 std::vector<std::vector<Own>> own_components(const BlockedData& data) {
-  const Covariance covariance(data.sizes);
-  std::vector<std::vector<Own>> out;
-  for (const Factor& factor : data.factors) {
-    std::vector<Own> mine;
-    Index first = 0;
-    for (int t : factor.terms) {
-      const Index k = covariance.size(t);
-      Index at = covariance.first(t);
-      for (Index c = 0; c < k; ++c) {
-        for (Index r = c; r < k; ++r) {
-          mine.push_back({at++, first + r, first + c, r == c ? 1.0 : 2.0});
-        }
-      }
-      first += k;
-    }
-    out.push_back(std::move(mine));
+  std::vector<std::vector<Own>> out(data.factors.size());
+  Index at = 0;
+  for (const Component& c : factor_components(data)) {
+    out[c.factor].push_back({at++, c.row, c.col, c.row == c.col ? 1.0 : 2.0});
   }
   return out;
 }
@@ -44,12 +33,8 @@ class Products {
         count_(Covariance(data.sizes).count()),
         M_(Matrix::Zero(count_ + 1, count_ + 1)),
         sizes_(Vector::Zero(count_)),
-        R_(static_cast<std::size_t>(count_), Matrix::Zero(data.p, data.p)) {
-    for (Index f = 0, at = 0; f < factors(); ++f) {
-      offset_.push_back(f == 0 ? 0 : at);
-      if (f > 0) at += factor(f).q * factor(f).k;
-    }
-  }
+        R_(static_cast<std::size_t>(count_), Matrix::Zero(data.p, data.p)),
+        offset_(rest_offsets(data.factors)) {}
 
   void run() {
     for (Index j = 0; j < factor(0).q; ++j) first_factor(j);

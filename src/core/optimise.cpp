@@ -342,7 +342,6 @@ Optimum optimise(const MomentsAt& moments, Index n, const Covariance& covariance
       best.starts = 1;
     }
   }
-  best.psi_gradient = best.at.carried;
   best.evaluations = evaluations;
   best.starts = static_cast<int>(starts.size());
   return best;

@@ -20,8 +20,7 @@ struct OptimiseSettings {
 
 struct Optimum {
   Vector theta;
-  Evaluation at;        // value, and gradient in theta
-  Vector psi_gradient;  // in the components
+  Evaluation at;  // value, and gradient in theta; that in psi is carried
   int iterations = 0;
   int evaluations = 0;
   int starts = 0;

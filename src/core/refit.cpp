@@ -1,7 +1,6 @@
 #include "core/refit.h"
 
 #include <cmath>
-#include <exception>
 
 #include "core/parallel.h"
 
@@ -72,11 +71,10 @@ std::vector<Refit> refit_responses(const BlockedData& levels,
                                    int threads) {
   std::vector<Refit> out(static_cast<std::size_t>(Y.cols()));
   // with a rest LAPACK has the threads
-  const int own_threads = levels.rest_size() > 0 ? 1 : threads;
-  const Index parts = own_threads;
+  const Index parts = levels.rest_size() > 0 ? 1 : threads;
   const LevelClasses classes =
       levels.rest_size() > 0 ? LevelClasses() : level_classes(levels);
-  const auto refit_part = [&](Index part) {
+  parallel_for(parts, static_cast<int>(parts), [&](Index part) {
     BlockedData data = levels;
     for (Index b = part; b < Y.cols(); b += parts) {
       const Vector y = Y.col(b);
@@ -87,19 +85,7 @@ std::vector<Refit> refit_responses(const BlockedData& levels,
       out[static_cast<std::size_t>(b)] =
           refit_one(merged_levels(data, classes), of_Q, settings, start);
     }
-  };
-  // nothing may be thrown in a thread
-  std::vector<std::exception_ptr> failed(static_cast<std::size_t>(parts));
-  parallel_for(parts, own_threads, [&](Index part) {
-    try {
-      refit_part(part);
-    } catch (...) {
-      failed[static_cast<std::size_t>(part)] = std::current_exception();
-    }
   });
-  for (const std::exception_ptr& one : failed) {
-    if (one) std::rethrow_exception(one);
-  }
   return out;
 }
 

@@ -106,12 +106,43 @@ bool blocks_by_difference(const Placed& block, const Matrix& T, const Matrix& S_
   return true;
 }
 
+// The same from N and M, a panel of columns at a time.
+Matrix blocks_by_multiplying(const Rest& rest, Index r, const Placed& block) {
+  Matrix out(block.k, block.k * block.q);
+  const Index most = std::max<Index>(1, rest.panel() / block.k);
+  for (Index l = 0; l < block.q; l += most) {
+    const Index width = std::min(most, block.q - l) * block.k;
+    const Index first = block.first + l * block.k;
+    Matrix unit = Matrix::Zero(r, width);
+    unit.middleRows(first, width).setIdentity();
+    const Matrix panel = rest.multiply_N(unit), MN = rest.multiply_M(panel);
+    for (Index i = 0; i < width; i += block.k) {
+      out.middleCols(l * block.k + i, block.k) =
+          panel.block(first + i, i, block.k, block.k) -
+          panel.middleCols(i, block.k).transpose() * MN.middleCols(i, block.k);
+    }
+  }
+  return out;
+}
+
 // Of N, S and M only the lower triangle is kept.
 class DenseRest : public Rest {
  public:
   DenseRest(const SparseMatrix& ZZ, const std::vector<RestBlock>& blocks,
             const std::vector<int>& start, const std::vector<int>& column)
-      : ZZ_(ZZ), blocks_(place(blocks)), start_(start), column_(column) {}
+      : ZZ_(ZZ),
+        blocks_(place(blocks)),
+        start_(start),
+        column_(column),
+        visits_(static_cast<std::size_t>(ZZ.rows()) + 1, 0.0) {
+    for (std::size_t l = 0; l + 1 < start_.size(); ++l) {
+      for (int b = start_[l]; b < start_[l + 1]; ++b) {
+        visits_[static_cast<std::size_t>(column_[static_cast<std::size_t>(b)]) + 1] +=
+            start_[l + 1] - b;
+      }
+    }
+    std::partial_sum(visits_.begin(), visits_.end(), visits_.begin());
+  }
 
   void complement(const Matrix& K_all, int threads) override {
     N_.resize(ZZ_.rows(), ZZ_.cols());
@@ -120,25 +151,15 @@ class DenseRest : public Rest {
       for (SparseMatrix::InnerIterator it(ZZ_, j); it; ++it) N_(it.row(), j) = it.value();
     }
     // each thread has columns of its own, with about the same number of elements to visit
-    const Index r = N_.cols();
-    std::vector<double> visits(static_cast<std::size_t>(r) + 1, 0.0);
-    for (std::size_t l = 0; l + 1 < start_.size(); ++l) {
-      for (int b = start_[l]; b < start_[l + 1]; ++b) {
-        visits[static_cast<std::size_t>(column_[static_cast<std::size_t>(b)]) + 1] +=
-            start_[l + 1] - b;
-      }
-    }
-    std::partial_sum(visits.begin(), visits.end(), visits.begin());
-    const auto bound = [&](Index part, Index parts) {
+    const auto bound = [&](Index part) {
       const double share =
-          visits.back() * static_cast<double>(part) / static_cast<double>(parts);
-      return part == parts
-                 ? r
-                 : std::lower_bound(visits.begin(), visits.end(), share) - visits.begin();
+          visits_.back() * static_cast<double>(part) / static_cast<double>(threads);
+      return part == threads ? N_.cols()
+                             : std::lower_bound(visits_.begin(), visits_.end(), share) -
+                                   visits_.begin();
     };
-    parallel_for(threads, threads, [&](Index part) {
-      subtract(K_all, bound(part, threads), bound(part + 1, threads));
-    });
+    parallel_for(threads, threads,
+                 [&](Index part) { subtract(K_all, bound(part), bound(part + 1)); });
   }
 
   double factor(const std::vector<Matrix>& T) override {
@@ -188,18 +209,7 @@ class DenseRest : public Rest {
     const Placed& block = blocks_[b];
     Matrix out;
     if (blocks_by_difference(block, T_[b], S_inverse_[b], out)) return out;
-    const Index width = block.k * block.q;
-    Matrix unit = Matrix::Zero(N_.rows(), width);
-    unit.middleRows(block.first, width).setIdentity();
-    const Matrix panel = multiply_N(unit), MN = multiply_M(panel);
-    out.resize(block.k, width);
-    for (Index l = 0; l < block.q; ++l) {
-      const Index first = l * block.k;
-      out.middleCols(first, block.k) =
-          panel.block(block.first + first, first, block.k, block.k) -
-          panel.middleCols(first, block.k).transpose() * MN.middleCols(first, block.k);
-    }
-    return out;
+    return blocks_by_multiplying(*this, N_.rows(), block);
   }
 
   bool dense() const override { return true; }
@@ -240,6 +250,7 @@ class DenseRest : public Rest {
   std::vector<Placed> blocks_;
   const std::vector<int>& start_;
   const std::vector<int>& column_;
+  std::vector<double> visits_;  // r + 1, elements to subtract in the columns before
   std::vector<Matrix> T_;
   Matrix N_, L_, M_;
   std::vector<Matrix> S_inverse_;  // diagonal blocks
@@ -411,7 +422,7 @@ class SparseRest : public Rest {
       }
     }
     if (blocks_by_difference(block, T_[b], S_inverse, out)) return out;
-    return blocks_by_solving(block);
+    return blocks_by_multiplying(*this, N_.rows(), block);
   }
 
   bool dense() const override { return false; }
@@ -436,25 +447,6 @@ class SparseRest : public Rest {
     std::size_t b = 0;
     while (b + 1 < blocks_.size() && column >= blocks_[b + 1].first) ++b;
     return b;
-  }
-
-  // A panel of columns at a time.
-  Matrix blocks_by_solving(const Placed& block) const {
-    Matrix out(block.k, block.k * block.q);
-    const Index levels = std::max<Index>(1, 64 / block.k);
-    for (Index l = 0; l < block.q; l += levels) {
-      const Index width = std::min(levels, block.q - l) * block.k;
-      const Index first = block.first + l * block.k;
-      Matrix unit = Matrix::Zero(N_.rows(), width);
-      for (Index i = 0; i < width; ++i) unit(first + i, i) = 1;
-      const Matrix panel = multiply_N(unit);
-      const Matrix whitened = panel - multiply_N(multiply_M(panel));
-      for (Index i = 0; i < width; i += block.k) {
-        out.middleCols(l * block.k + i, block.k) =
-            whitened.block(first + i, i, block.k, block.k);
-      }
-    }
-    return out;
   }
 
   const SparseMatrix& ZZ_;

@@ -39,6 +39,8 @@ class Rest {
   virtual Matrix whitened_blocks(std::size_t b) const = 0;
 
   virtual bool dense() const = 0;
+  // Columns that are worth multiplying at a time.
+  Index panel() const { return dense() ? 512 : 64; }
 };
 
 // Dense where r is small or the complement fills up, sparse otherwise. ZZ is the lower

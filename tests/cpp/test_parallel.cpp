@@ -1,6 +1,7 @@
 #include <vector>
 
 #include "check.h"
+#include "core/error.h"
 #include "core/parallel.h"
 
 using namespace kinlmm;
@@ -33,4 +34,18 @@ TEST(parallel_for_does_not_depend_on_threads) {
   parallel_for(5000, 1, fill(one));
   parallel_for(5000, 4, fill(four));
   CHECK(one == four);
+}
+
+TEST(parallel_for_throws_again_what_a_thread_has_thrown) {
+  for (int threads : {1, 2, 4}) {
+    std::vector<int> visits(8, 0);
+    const auto run = [&] {
+      parallel_for(8, threads, [&](Index i) {
+        if (i == 5) throw Error("of_a_thread");
+        ++visits[static_cast<std::size_t>(i)];
+      });
+    };
+    CHECK_THROWS_KIND(run(), "of_a_thread");
+    CHECK(visits[0] == 1 && visits[4] == 1);
+  }
 }
