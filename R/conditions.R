@@ -935,3 +935,23 @@ abort_scan_write <- function(path, why, call = rlang::caller_env(),
   abort_kinlmm(c("Can't write {.file {path}}.", "x" = why), "scan_write", "file",
                path = path, call = call, .envir = .envir)
 }
+
+# Least squares ----
+
+# Mixed-model equations ----
+
+# Variance components ----
+
+# Sampling ----
+
+# Heritability ----
+
+# Two traits ----
+
+# Spike and slab ----
+
+# Prediction ----
+
+# Longitudinal ----
+
+# Simulation ----

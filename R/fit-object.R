@@ -1,11 +1,13 @@
 # The fit object: an S3 list, see the value of lmmfit().
 
-new_lmmfit <- function(call, formula, REML, frame, fixed, random, engine, opt, control) {
+# model: see read_model().
+new_lmmfit <- function(call, model, REML, engine, opt, control) {
+  frame <- model$frame
   out <- list(
-    call = call, formula = formula, REML = REML, frame = frame$frame, y = frame$y,
+    call = call, formula = model$formula, REML = REML, frame = frame$frame, y = frame$y,
     weights = frame$weights, offset = frame$offset, variables = frame$variables,
-    fixed = fixed, random = label_terms(random), engine = engine, control = control,
-    dropped = fixed$dropped
+    fixed = model$fixed, random = label_terms(model$random), engine = engine,
+    control = control, dropped = model$fixed$dropped
   )
   at_optimum(structure(out, class = "lmmfit"), opt, REML)
 }

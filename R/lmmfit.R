@@ -127,19 +127,28 @@ lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, o
   if (missing(formula)) abort_argument("formula", "given", "missing", here)
   formula <- as_formula(formula, here)
 
-  check_data(data, here)
-  parts <- model_formula(formula, data, here)
-  frame <- model_frame(parts, call, data, env, here)
-  fixed <- model_fixed(parts, frame$frame, contrasts, here)
-  kernel <- function(expr) eval_kernel(expr, data, formula, env, here)
-  random <- model_random(parts, frame$frame, kinship, kernel, here)
-  engine <- choose_engine(frame, fixed, random, here)
+  model <- read_model(formula, call, data, kinship, contrasts, env, here)
+  engine <- choose_engine(model$frame, model$fixed, model$random, here)
   check_start(start, engine, here)
   opt <- engine_optimise(engine, REML, control, start)
-  fit <- new_lmmfit(call, parts$formula, REML, frame, fixed, random, engine, opt, control)
-  if (!is.null(frame$responses)) return(new_lmmfits(fit, frame$responses))
+  fit <- new_lmmfit(call, model, REML, engine, opt, control)
+  if (!is.null(model$frame$responses)) return(new_lmmfits(fit, model$frame$responses))
   report_convergence(fit)
   fit
+}
+
+# The model that a formula and data describe, before any method: list(formula, frame, fixed,
+# random), see model_frame(), model_fixed() and model_random(). mf_call: the matched call of
+# the verb; env: where it was called; bars: whether random terms must be there.
+read_model <- function(formula, mf_call, data, kinship, contrasts, env,
+                       call = rlang::caller_env(), bars = TRUE) {
+  check_data(data, call)
+  parts <- model_formula(formula, data, call, bars)
+  frame <- model_frame(parts, mf_call, data, env, call)
+  fixed <- model_fixed(parts, frame$frame, contrasts, call)
+  kernel <- function(expr) eval_kernel(expr, data, formula, env, call)
+  random <- model_random(parts, frame$frame, kinship, kernel, call)
+  list(formula = parts$formula, frame = frame, fixed = fixed, random = random)
 }
 
 as_formula <- function(formula, call) {

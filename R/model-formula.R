@@ -5,14 +5,14 @@
 # Returns list(formula, fixed, bars, all): `formula` with any dot expanded (see
 # expand_dot()), `fixed` a formula without bars, `bars` a list of list(lhs, group,
 # correlated, kernel), and `all` a formula with every variable. `kernel` is NULL or the
-# expression that stands for K in kin(1 | id, K).
-model_formula <- function(formula, data = NULL, call = rlang::caller_env()) {
+# expression that stands for K in kin(1 | id, K). needed: whether there must be bars.
+model_formula <- function(formula, data = NULL, call = rlang::caller_env(), needed = TRUE) {
   if (!inherits(formula, "formula") || length(formula) != 3L) {
     abort_argument("formula", "a two-sided formula such as y ~ x + (1 | group)",
                    describe_formula(formula), call)
   }
   bars <- split_terms(formula[[3L]], call)$bars
-  if (length(bars) == 0L) abort_no_random(formula, call)
+  if (needed && length(bars) == 0L) abort_no_random(formula, call)
   if ("." %in% all.vars(formula[[3L]]) && is.list(data)) {
     formula <- expand_dot(formula, bars, names(data))
   }

@@ -3,6 +3,8 @@
 
 #include <Rcpp.h>
 
+#include <cstdint>
+
 #include "core/error.h"
 #include "core/moments.h"
 #include "core/monitor.h"
@@ -73,12 +75,17 @@ inline Rcpp::List wrap_moments(const Moments& m) {
 
 inline Rcpp::List wrap_optimum(const Optimum& fit) {
   return Rcpp::List::create(
-      Rcpp::_["theta"] = wrap_vector(fit.theta), Rcpp::_["objective"] = fit.at.value,
+      Rcpp::_["theta"] = wrap_vector(fit.theta),
       Rcpp::_["gradient"] = wrap_vector(fit.at.gradient),
-      Rcpp::_["psi_gradient"] = wrap_vector(fit.psi_gradient),
       Rcpp::_["iterations"] = fit.iterations, Rcpp::_["evaluations"] = fit.evaluations,
       Rcpp::_["starts"] = fit.starts, Rcpp::_["converged"] = fit.converged,
       Rcpp::_["singular"] = fit.singular);
+}
+
+// random_seed() of R as a seed for Random.
+inline std::uint64_t seed_of(const Rcpp::NumericVector& draws) {
+  return static_cast<std::uint64_t>(draws[0]) << 32 |
+         static_cast<std::uint64_t>(draws[1]);
 }
 
 inline std::vector<Vector> columns_of(const Rcpp::NumericMatrix& x) {
