@@ -1,7 +1,8 @@
 // Random numbers. The generator is xoshiro256++ (Blackman and Vigna 2021): R's own can't
-// be drawn from by several threads, and those of <random> differ between compilers. The
-// caller seeds it from R's, so that set.seed() makes every result reproducible, whatever
-// the number of threads: each piece of work draws from a stream of its own.
+// be drawn from by several threads, and those of the standard library differ between
+// compilers. The caller seeds it from R's, so that set.seed() makes every result
+// reproducible, whatever the number of threads: each piece of work draws from a stream of
+// its own.
 #pragma once
 
 #include <array>
