@@ -637,7 +637,7 @@ abort_kernel <- function(kernel, why, call) {
 
 # terms: those of `random` whose components are linearly dependent.
 abort_unidentified <- function(terms, call) {
-  group <- unique(vapply(terms, `[[`, character(1), "group"))
+  group <- unique(term_groups(terms))
   names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
   one <- length(terms) == 1L
   abort_kinlmm(c(

@@ -5,10 +5,10 @@
 # The C++ has the columns of each term in units of their own, see engine-units.R.
 engine_blocked <- function(work, random, call) {
   check_columns(random, call)
-  groups <- vapply(random, `[[`, character(1), "group")
+  groups <- term_groups(random)
   units <- lapply(random, term_units, root = work$root)
   factors <- blocked_factors(random, groups, units, work$root)
-  sizes <- lengths(lapply(random, `[[`, "columns"))
+  sizes <- term_widths(random)
   terms <- lapply(factors, `[[`, "terms")
   data <- check_core(cpp_blocked_data(factors, cbind(work$Q, work$r), sizes, terms))
   engine <- new_engine("blocked", blocked_reason(factors, sizes), data$data, work,
@@ -43,7 +43,7 @@ blocked_reason <- function(factors, sizes) {
 
 # Columns of one term must be independent, and stand in one term of a grouping factor only.
 check_columns <- function(random, call) {
-  groups <- vapply(random, `[[`, character(1), "group")
+  groups <- term_groups(random)
   for (group in unique(groups)) {
     columns <- unlist(lapply(random[groups == group], `[[`, "columns"))
     if (anyDuplicated(columns)) {
@@ -153,7 +153,7 @@ level_data <- function(engine) {
 
 #' @exportS3Method
 engine_row_variances.engine_blocked <- function(engine, theta, random, X, rows) {
-  groups <- vapply(random, `[[`, character(1), "group")
+  groups <- term_groups(random)
   factors <- lapply(engine$order, function(group) {
     blocked_rows(engine, random, which(groups == group), rows, nrow(X))
   })
@@ -179,7 +179,7 @@ blocked_rows <- function(engine, random, at, rows, n) {
 # and which rows of its effects belong to each term.
 blocked_blocks <- function(engine, random) {
   lapply(random_blocks(random), function(labels) {
-    sizes <- vapply(random[labels], function(term) length(term$columns), integer(1))
+    sizes <- term_widths(random[labels])
     list(labels = labels, at = match(random[[labels[[1L]]]]$group, engine$order),
          rows = Map(function(last, size) seq(last - size + 1L, last), cumsum(sizes), sizes))
   })

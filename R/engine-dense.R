@@ -35,7 +35,7 @@ dense_reason <- function(terms, m) {
 # Several columns of one kernel, or of all i.i.d. effects of a factor, must be independent.
 check_independent <- function(terms, call) {
   kernel <- !vapply(terms, function(term) is.null(term$kernel), logical(1))
-  groups <- vapply(terms, `[[`, character(1), "group")
+  groups <- term_groups(terms)
   for (term in terms[kernel]) check_columns(list(term), call)
   for (group in unique(groups[!kernel])) check_columns(terms[!kernel & groups == group], call)
 }
@@ -80,7 +80,7 @@ norm_estimate <- function(K) {
 # [Q r] and the loadings of the terms in a basis of all random effects, or on the records
 # where these are fewer; `within` is the cross-product of [Q r] beside the basis.
 random_space <- function(work, terms) {
-  groups <- vapply(terms, `[[`, character(1), "group")
+  groups <- term_groups(terms)
   units <- lapply(terms, term_units, root = work$root)
   columns <- Map(function(term, A) unit_design(term, work$root, A), terms, units)
   Xy <- cbind(work$Q, work$r)
@@ -242,7 +242,7 @@ rescale_covariances <- function(V, unit) {
 # Estimates from the second moments of the residuals (MINQUE with a prior of zero), kept
 # away from the bounds. Components that this information can't tell apart, no other does.
 moment_start <- function(data, terms, call) {
-  sizes <- lengths(lapply(terms, `[[`, "columns"))
+  sizes <- term_widths(terms)
   p <- ncol(data$Xy) - 1L
   Q <- data$Xy[, seq_len(p), drop = FALSE]
   r <- data$Xy[, p + 1L]

@@ -32,7 +32,7 @@ blup.lmmfit <- function(object, ...) {
   rows <- lapply(names(object$random), function(label) {
     block <- Find(function(block) label %in% blocks[[block]], names(blocks))
     before <- blocks[[block]][seq_len(match(label, blocks[[block]]) - 1L)]
-    first <- sum(lengths(lapply(object$random[before], `[[`, "columns")))
+    first <- sum(term_widths(object$random[before]))
     blup_term(object, label, variances[[block]]$prediction, first,
               diag(tcrossprod(factors[[label]])))
   })

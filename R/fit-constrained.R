@@ -125,7 +125,7 @@ lower_root <- function(B) {
 
 # The problem with the effects of the terms in the given orders, by default their own.
 coordinate_problem <- function(fit, orders = NULL) {
-  sizes <- vapply(fit$random, function(term) length(term$columns), integer(1))
+  sizes <- term_widths(fit$random)
   if (is.null(orders)) orders <- lapply(sizes, seq_len)
   before <- cumsum(c(0L, sizes * (sizes + 1L) / 2L))
   components <- unlist(Map(function(order, k, before) {

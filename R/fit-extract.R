@@ -265,7 +265,7 @@ ngrps <- function(object, ...) UseMethod("ngrps")
 #' @export
 ngrps.lmmfit <- function(object, ...) {
   rlang::check_dots_empty()
-  groups <- object$random[!duplicated(vapply(object$random, `[[`, "", "group"))]
+  groups <- object$random[!duplicated(term_groups(object$random))]
   vapply(groups, function(term) nlevels(term$factor), integer(1))
 }
 

@@ -142,16 +142,16 @@ getme_structure <- function() {
     flist = grouping_factors,
     cnms = function(fit) by_group(fit, lapply(fit$random, `[[`, "columns")),
     Gp = function(fit) c(0L, cumsum(unname(n_effects(fit)))),
-    Tp = function(fit) c(beg__ = 0, cumsum(by_group(fit, choose(n_columns(fit) + 1, 2)))),
+    Tp = function(fit) c(beg__ = 0, cumsum(by_group(fit, choose(term_widths(fit$random) + 1, 2)))),
     n = nobs, N = nobs, p = function(fit) length(fit$coefficients),
     q = function(fit) sum(n_effects(fit)), k = function(fit) length(fit$random),
     n_rtrms = function(fit) length(fit$random),
     n_rfacs = function(fit) length(grouping_factors(fit)),
     m = function(fit) length(fit$theta),
-    p_i = function(fit) by_term(fit, n_columns(fit)),
+    p_i = function(fit) by_term(fit, term_widths(fit$random)),
     l_i = function(fit) vapply(grouping_factors(fit), nlevels, integer(1)),
     q_i = function(fit) by_term(fit, n_effects(fit)),
-    m_i = function(fit) by_term(fit, choose(n_columns(fit) + 1, 2)),
+    m_i = function(fit) by_term(fit, choose(term_widths(fit$random) + 1, 2)),
     is_REML = function(fit) fit$REML,
     REML = function(fit) if (fit$REML) length(fit$coefficients) else 0L
   )
@@ -159,19 +159,15 @@ getme_structure <- function() {
 
 kernel_groups <- function(fit) {
   has <- Filter(function(term) !is.null(term$kernel), fit$random)
-  unique(vapply(has, `[[`, "", "group"))
-}
-
-n_columns <- function(fit) {
-  vapply(fit$random, function(term) length(term$columns), integer(1))
+  unique(term_groups(has))
 }
 
 n_effects <- function(fit) {
-  n_columns(fit) * vapply(fit$random, function(term) nlevels(term$factor), integer(1))
+  term_widths(fit$random) * vapply(fit$random, function(term) nlevels(term$factor), integer(1))
 }
 
 by_group <- function(fit, x) {
-  stats::setNames(x, vapply(fit$random, `[[`, "", "group"))
+  stats::setNames(x, term_groups(fit$random))
 }
 
 # By the name of the group also where it has several terms.
@@ -196,7 +192,7 @@ term_expressions <- function(fit) {
 }
 
 grouping_factors <- function(fit) {
-  groups <- vapply(fit$random, `[[`, "", "group")
+  groups <- term_groups(fit$random)
   factors <- lapply(fit$random, `[[`, "factor")[!duplicated(groups)]
   names(factors) <- unique(groups)
   structure(factors, assign = match(groups, unique(groups)))
@@ -265,7 +261,7 @@ spherical_effects <- function(fit) {
 # of theta that each is.
 relative_pattern <- function(fit) {
   start <- cumsum(c(0L, n_effects(fit)))
-  first <- cumsum(c(0, choose(n_columns(fit) + 1, 2)))
+  first <- cumsum(c(0, choose(term_widths(fit$random) + 1, 2)))
   parts <- lapply(seq_along(fit$random), function(i) {
     at <- lower_pairs(length(fit$random[[i]]$columns))
     which <- order(at$row, at$col)

@@ -41,7 +41,7 @@ refit_ml <- function(fit) {
 
 # Several terms on one factor are told apart as lme4 does: Subject, Subject.1, ...
 label_terms <- function(random) {
-  groups <- vapply(random, `[[`, character(1), "group")
+  groups <- term_groups(random)
   names(random) <- make.unique(groups)
   random
 }
@@ -59,7 +59,7 @@ theta_names <- function(random) {
 
 # Which elements of theta are on the diagonal of their factor.
 theta_diagonal <- function(random) {
-  pack_identities(lengths(lapply(random, `[[`, "columns"))) == 1
+  pack_identities(term_widths(random)) == 1
 }
 
 # The factor T of each term, relative to sigma.
@@ -72,9 +72,13 @@ term_factors <- function(random, theta) {
   }, random, split_theta(random, theta))
 }
 
+# Of each random term: the name of its grouping factor, and its number of columns.
+term_groups <- function(random) vapply(random, `[[`, character(1), "group")
+term_widths <- function(random) lengths(lapply(random, `[[`, "columns"))
+
 # What belongs to each term of a vector in the order of theta.
 split_theta <- function(random, theta) {
-  split_packed(theta, vapply(random, function(term) length(term$columns), integer(1)))
+  split_packed(theta, term_widths(random))
 }
 
 # The blocks: labels of the terms whose effects belong together, all i.i.d. terms of a
@@ -103,6 +107,9 @@ level_modes <- function(fit, label) {
 fit_variances <- function(fit) {
   engine_variances(fit$engine, unname(fit$theta), fit$sigma, fit$random)
 }
+
+# The data of a fit in the form of model_frame().
+fit_frame <- function(fit) fit[c("frame", "y", "weights", "offset")]
 
 # A view of the convergence record: nothing is said when all is well.
 report_convergence <- function(fit) {

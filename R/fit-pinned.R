@@ -36,7 +36,7 @@ variance_pin <- function(fit, index, prof.scale) {
     return(list(kind = "sigma", problem = coordinate_problem(fit), at = count + 1L,
                 bounds = c(1e-6 * fit$sigma, Inf)))
   }
-  sizes <- vapply(fit$random, function(term) length(term$columns), integer(1))
+  sizes <- term_widths(fit$random)
   ends <- cumsum(sizes * (sizes + 1L) / 2L)
   term <- which(index <= ends)[[1L]]
   pair <- lapply(lower_pairs(sizes[[term]]), `[[`,

@@ -119,7 +119,7 @@ fit_terms <- function(model, random, call) {
     theta <- numeric(length(model$theta))
     return(list(npar = p + 1, criterion = engine_criterion(model$engine, theta, model$REML)))
   }
-  frame <- model[c("frame", "y", "weights", "offset")]
+  frame <- fit_frame(model)
   engine <- choose_engine(frame, model$fixed, random, call)
   opt <- engine_optimise(engine, model$REML, model$control)
   list(npar = p + length(opt$theta) + 1,

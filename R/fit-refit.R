@@ -95,7 +95,7 @@ refit_one <- function(fit, y, call = rlang::caller_env()) {
 
 # The engine of the fit for the response fit$y.
 new_response <- function(fit, call) {
-  frame <- fit[c("frame", "y", "weights", "offset")]
+  frame <- fit_frame(fit)
   if (!fit$engine$name == "rotated") return(choose_engine(frame, fit$fixed, fit$random, call))
   engine <- fit$engine
   work <- engine_work(frame, fit$fixed, call)
@@ -123,10 +123,10 @@ refit_responses <- function(fit, Y) {
 }
 
 refit_blocked <- function(fit, Y) {
-  frame <- fit[c("frame", "y", "weights", "offset")]
+  frame <- fit_frame(fit)
   work <- engine_work(frame, fit$fixed, rlang::current_env())
   engine <- engine_blocked(work, fit$random, rlang::current_env())
-  groups <- vapply(fit$random, `[[`, character(1), "group")
+  groups <- term_groups(fit$random)
   factors <- blocked_factors(fit$random, groups, engine$units, work$root)
   start <- unit_theta(engine, unname(fit$theta))
   # on a boundary the search would begin at a saddle

@@ -174,7 +174,7 @@ rePCA <- function(x) UseMethod("rePCA")
 #' @export
 rePCA.lmmfit <- function(x) {
   factors <- term_factors(x$random, x$theta)
-  groups <- vapply(x$random, `[[`, "", "group")
+  groups <- term_groups(x$random)
   components <- lapply(split(unname(factors), factor(groups, unique(groups))), function(of) {
     parts <- lapply(of, svd, nv = 0L)
     sdev <- unlist(lapply(parts, `[[`, "d"))
