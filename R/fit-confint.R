@@ -55,7 +55,8 @@ confint.lmmfit <- function(object, parm, level = 0.95,
   }
   out <- matrix(NA_real_, length(all), 2L, dimnames = list(all, interval_names(level)))
   if (method == "Wald") {
-    out[labels$fixed, ] <- wald_limits(object, (1 - level) / 2, ddf, rlang::current_env())
+    tests <- coefficient_tests(object, ddf, rlang::current_env())
+    out[labels$fixed, ] <- wald_limits(tests, level)
   } else {
     base <- profile_base(ml_fit(object))
     for (name in wanted) out[name, ] <- profile_interval(base, match(name, all), level)
@@ -63,10 +64,10 @@ confint.lmmfit <- function(object, parm, level = 0.95,
   out[wanted, , drop = FALSE]
 }
 
-wald_limits <- function(object, tail, ddf, call) {
-  tests <- coefficient_tests(object, ddf, call)
-  df <- if (ddf == "none") Inf else tests[, "df"]
-  half <- stats::qt(tail, df, lower.tail = FALSE) * tests[, "Std. Error"]
+# tests: a table of coefficient_tests().
+wald_limits <- function(tests, level) {
+  df <- if ("df" %in% colnames(tests)) tests[, "df"] else Inf
+  half <- stats::qt((1 - level) / 2, df, lower.tail = FALSE) * tests[, "Std. Error"]
   tests[, "Estimate"] + cbind(-half, half)
 }
 

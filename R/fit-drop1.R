@@ -88,7 +88,7 @@ drop_hypothesis <- function(term, B, object) {
 
 drop_table <- function(object, spans, k, test) {
   fit <- refit_ml(object)
-  npar <- n_parameters(fit)
+  npar <- count_parameters(fit)
   criterion <- c(deviance(fit), vapply(spans, criterion_within, 0, fit))
   df <- c(NA, length(fit$coefficients) - vapply(spans, ncol, 1L))
   used <- npar - c(0, df[-1L])

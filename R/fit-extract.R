@@ -226,11 +226,11 @@ sigma.lmmfit <- function(object, ...) object$sigma
 logLik.lmmfit <- function(object, REML = object$REML, ...) {
   rlang::check_dots_empty()
   value <- -deviance(object, REML = REML) / 2
-  structure(value, nobs = nobs(object), nall = nobs(object), df = n_parameters(object),
+  structure(value, nobs = nobs(object), nall = nobs(object), df = count_parameters(object),
             class = "logLik")
 }
 
-n_parameters <- function(object) length(object$coefficients) + length(object$theta) + 1L
+count_parameters <- function(object) length(object$coefficients) + length(object$theta) + 1L
 
 #' @rdname lmmfit-methods
 #' @export
@@ -245,7 +245,7 @@ deviance.lmmfit <- function(object, REML = object$REML, ...) {
 #' @export
 extractAIC.lmmfit <- function(fit, scale = 0, k = 2, ...) {
   fit <- refit_ml(fit)
-  df <- n_parameters(fit)
+  df <- count_parameters(fit)
   c(df, deviance(fit) + k * df)
 }
 
@@ -255,7 +255,7 @@ nobs.lmmfit <- function(object, ...) nrow(object$frame)
 
 #' @rdname lmmfit-methods
 #' @export
-df.residual.lmmfit <- function(object, ...) nobs(object) - n_parameters(object)
+df.residual.lmmfit <- function(object, ...) nobs(object) - count_parameters(object)
 
 #' @rdname lmmfit-methods
 #' @export

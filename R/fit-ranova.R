@@ -41,7 +41,7 @@ ranova.lmmfit <- function(model, reduce.terms = TRUE, mixture = TRUE, ...) {
   check_flag(mixture)
   reduced <- reduced_terms(model, reduce.terms, here)
   fits <- lapply(reduced, function(random) fit_terms(model, random, here))
-  npar <- c(n_parameters(model), vapply(fits, `[[`, 0, "npar"))
+  npar <- c(count_parameters(model), vapply(fits, `[[`, 0, "npar"))
   criterion <- c(model$opt$criterion, vapply(fits, `[[`, 0, "criterion"))
   ratio <- c(NA, criterion[-1L] - criterion[[1L]])
   df <- c(NA, npar[[1L]] - npar[-1L])

@@ -77,19 +77,17 @@ tidy_fixed <- function(x, conf, ddf, call) {
   table <- coefficient_tests(x, ddf, call)
   out <- data.frame(term = rownames(table), estimate = table[, "Estimate"],
                     std.error = table[, "Std. Error"], statistic = table[, "t value"])
-  has_df <- "df" %in% colnames(table)
-  if (has_df) {
+  if ("df" %in% colnames(table)) {
     out$df <- table[, "df"]
     out$p.value <- table[, "Pr(>|t|)"]
   }
   if (is.null(conf)) return(out)
-  if (conf$method == "profile") {
-    bounds <- confint(x, "beta_", level = conf$level, method = "profile")
-    return(data.frame(out, conf.low = bounds[, 1L], conf.high = bounds[, 2L]))
+  bounds <- if (conf$method == "profile") {
+    confint(x, "beta_", level = conf$level, method = "profile")
+  } else {
+    wald_limits(table, conf$level)
   }
-  df <- if (has_df) out$df else rep(Inf, nrow(out))
-  half <- stats::qt((1 + conf$level) / 2, df) * out$std.error
-  data.frame(out, conf.low = out$estimate - half, conf.high = out$estimate + half)
+  data.frame(out, conf.low = bounds[, 1L], conf.high = bounds[, 2L])
 }
 
 # "sd__age", "cor__(Intercept).age", "sd__Observation".
