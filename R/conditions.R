@@ -1049,6 +1049,29 @@ abort_function <- function(text, call) {
 
 # Mixed-model equations ----
 
+# given, labels: names of variances and of the terms.
+abort_variance_names <- function(given, labels, call) {
+  lost <- setdiff(labels, given)
+  unknown <- setdiff(given, labels)
+  abort_kinlmm(c(
+    "{.arg variances} must have one element for each random term, by name.",
+    "x" = if (length(lost) > 0L) "It lacks {some_of(lost)}.",
+    "x" = if (length(unknown) > 0L) "There is no term {some_of(unknown)}.",
+    "x" = if (anyDuplicated(given) > 0L) {
+      "{some_of(unique(given[duplicated(given)]))} is there more than once."
+    }
+  ), "variance_names", lost = lost, unknown = unknown, call = call)
+}
+
+# k: columns of the term.
+abort_variance_term <- function(label, k, found, call) {
+  must <- if (k == 1L) "a number not below zero" else
+    paste0("a positive semi-definite matrix of ", k, " x ", k)
+  abort_kinlmm(c("The variance of {.val {label}} in {.arg variances} must be {must}.",
+                 "x" = "It is {found}."),
+               "variance_term", label = label, call = call)
+}
+
 # Variance components ----
 
 # Sampling ----

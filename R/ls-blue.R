@@ -229,7 +229,7 @@ least_squares_solution <- function(X, y, metric, G, call) {
     b <- replace(numeric(ncol(X)), kept, qr.coef(root, response))
     G <- matrix(0, ncol(X), ncol(X))
     inner <- order(root$pivot)
-    G[kept, kept] <- chol2inv(qr.R(root))[inner, inner]
+    if (rank > 0L) G[kept, kept] <- chol2inv(qr.R(root))[inner, inner]
   } else {
     parts <- svd(white)
     at <- seq_len(rank)
