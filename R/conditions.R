@@ -1086,4 +1086,55 @@ abort_variance_term <- function(label, k, found, call) {
 
 # Longitudinal ----
 
+# columns: of the second stage; subjects: those within which they vary.
+abort_varying_covariate <- function(columns, subjects, group, call) {
+  abort_kinlmm(c(
+    "Covariates in {.arg second} must be constant within each level of {.code {group}}.",
+    "x" = "{some_of(columns)} {cli::qty(length(columns))}{?varies/vary} within
+           {some_of(subjects)}.",
+    "i" = "What varies within subjects belongs into the first stage."
+  ), "varying_covariate", columns = columns, subjects = subjects, call = call)
+}
+
+# arg: "formula" or "second".
+abort_stage_columns <- function(arg, call) {
+  abort_kinlmm("{.arg {arg}} must have an intercept or a covariate.", "argument", arg = arg,
+               call = call)
+}
+
+# used: subjects with a regression of their own; covariates: columns of the second stage.
+abort_few_subjects <- function(used, covariates, call) {
+  abort_kinlmm(c(
+    "The second stage must have more subjects than columns.",
+    "x" = "{n_of(used, 'subject')} {cli::qty(used)}{?has/have} records enough for a
+           regression, and it has {n_of(covariates, 'column')}."
+  ), "few_subjects", used = used, call = call)
+}
+
+# k: coefficients of the first stage.
+abort_no_spare_records <- function(k, call) {
+  abort_kinlmm(c(
+    "Some subject must have more records than the {n_of(k, 'coefficient')} of the first
+     stage.",
+    "x" = "None has, so that the residual variance can't be estimated."
+  ), "no_spare_records", call = call)
+}
+
+# columns: combinations of others.
+abort_second_rank <- function(columns, call) {
+  abort_kinlmm(c(
+    "Columns of the second stage must be linearly independent among the subjects used.",
+    "x" = "Combinations of others: {some_of(columns)}."
+  ), "second_rank", columns = columns, call = call)
+}
+
+# lost: subjects without a regression, of n.
+inform_short_subjects <- function(lost, k, n) {
+  inform_kinlmm(c(
+    "i" = "{count(length(lost))} of {n_of(n, 'subject')} {cli::qty(length(lost))}{?has/have}
+           too few different records for {n_of(k, 'coefficient')}, and {?is/are} left out of
+           the two stages: {some_of(lost)}."
+  ), "short_subjects", subjects = lost)
+}
+
 # Simulation ----

@@ -387,7 +387,7 @@ print.summary.blue <- function(x, digits = max(3L, getOption("digits") - 3L),
                       has.Pvalue = any(!is.na(table[, 4L])))
   if (any(lost)) {
     cat("(!) not estimable: the value is that of one solution and means nothing by itself;",
-        "\n    estimable() tests combinations that do\n")
+        "\n    estimable() tests combinations that do\n", sep = "")
   }
   print_blue_variance(x, digits)
   if (!x$known) cat("t tests on ", x$df, " degrees of freedom\n", sep = "")
