@@ -437,16 +437,18 @@ print_stage_table <- function(cells, rows, stages) {
 print_two_stage_notes <- function(x) {
   how <- c(REML = "by REML of the first stage's coefficients",
            ML = "by ML of the first stage's coefficients", moments = "by moments")
-  cat("\nD: two-stage by moments; weighted ", how[[x$method]], sep = "")
-  if (!is.null(x$single)) {
-    cat("; single stage by ", if (x$single$REML) "REML" else "ML", sep = "")
-  }
-  cat(".\nStandard errors take variances as known; in the two stages sigma2 is that of the",
-      "\nfirst stage.\n", sep = "")
-  if (x$unweighted$indefinite) {
-    cat("D by moments is not positive semi-definite: less varies between subjects than",
-        "\ntheir own errors explain.\n", sep = "")
-  }
+  notes <- c(
+    paste0("D: two-stage by moments; weighted ", how[[x$method]], if (!is.null(x$single)) {
+      paste0("; single stage by ", if (x$single$REML) "REML" else "ML")
+    }, "."),
+    paste("Standard errors take variances as known; in the two stages sigma2 is that of the",
+          "first stage."),
+    if (x$unweighted$indefinite) {
+      paste("D by moments is not positive semi-definite: less varies between subjects than",
+            "their own errors explain.")
+    }
+  )
+  cat("\n", paste0(strwrap(notes, 0.95 * getOption("width"), exdent = 2L), "\n"), sep = "")
   if (!is.null(x$failure)) {
     cat("The single stage could not be fitted:\n", x$failure, "\n", sep = "")
   }
@@ -561,8 +563,8 @@ plot_subjects <- function(x, subjects) {
     if (i > length(subjects) - cells[[2L]]) graphics::axis(1, cex.axis = 0.9)
     if (i %% cells[[2L]] == 1L || cells[[2L]] == 1L) graphics::axis(2, las = 1)
   }
-  graphics::mtext(axis$name, 1L, 2.4, outer = TRUE, cex = 0.9)
-  graphics::mtext(as_text(x$formula[[2L]]), 2L, 2.6, outer = TRUE, cex = 0.9)
+  graphics::mtext(axis$name, 1L, 2.4, outer = TRUE, cex = 0.9, las = 0)
+  graphics::mtext(as_text(x$formula[[2L]]), 2L, 2.6, outer = TRUE, cex = 0.9, las = 0)
   legend_above(c("own regression", if (is.null(x$single)) "two-stage prediction" else
     "mixed model", "mean of its like"))
 }
@@ -572,7 +574,7 @@ draw_subject <- function(x, subject, axis, lines, limits) {
   rows <- which(x$factor == subject)
   graphics::plot(limits$x, limits$y, type = "n", axes = FALSE, xlab = "", ylab = "")
   graphics::box(col = ink$rule)
-  graphics::mtext(subject, 3L, 0.2, cex = 0.75)
+  graphics::mtext(subject, 3L, 0.2, cex = 0.75, las = 0)
   line <- axis$line(rows)
   draw <- function(coefficients, ...) {
     graphics::lines(line$at, drop(line$Z %*% coefficients[subject, ]), ...)

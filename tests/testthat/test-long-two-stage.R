@@ -201,5 +201,6 @@ test_that("what is no two-stage model is an error", {
   expect_kinlmm_error(two_stage(Reaction ~ Days | Subject, d, second = ~ g + h),
                       "second_rank", '"h"')
   one <- d[d$Subject == "308", ]
-  expect_kinlmm_error(two_stage(Reaction ~ Days | Subject, one), "few_subjects", "1 subject has")
+  expect_kinlmm_error(two_stage(Reaction ~ Days | Subject, one), "few_subjects",
+                      "1 subject has")
 })

@@ -254,7 +254,9 @@ test_that("a large sparse system stays sparse", {
 
 test_that("what is wrong is named", {
   d <- mixed_example()
-  make <- function(variances, ...) mme(y ~ x + (z | g) + (1 | h), d, variances = variances, ...)
+  make <- function(variances, ...) {
+    mme(y ~ x + (z | g) + (1 | h), d, variances = variances, ...)
+  }
   expect_kinlmm_error(make(list(g = diag(2))), "argument", "residual")
   expect_kinlmm_error(make(list(g = diag(2)), residual = 1), "variance_names",
                       'It lacks "h"')
