@@ -938,7 +938,139 @@ abort_scan_write <- function(path, why, call = rlang::caller_env(),
 
 # Least squares ----
 
+# terms: as they would be written.
+abort_fixed_only <- function(terms, call) {
+  abort_kinlmm(c(
+    "{.arg formula} must have fixed effects only.",
+    "x" = "It has {some_of(terms, quote = FALSE)}.",
+    "i" = "{.fn lmmfit} fits random terms; {.fn mme} takes their variances as given."
+  ), "fixed_only", terms = terms, call = call)
+}
+
+abort_no_fixed <- function(call) {
+  abort_kinlmm("{.arg formula} must have at least one fixed effect.", "no_fixed",
+               call = call)
+}
+
+# has, lacks: arguments that belong together.
+abort_share_alone <- function(has, lacks, call) {
+  abort_kinlmm(c("{.arg {has}} must come with {.arg {lacks}}.",
+                 "x" = "{.arg {lacks}} is not given.",
+                 "i" = if (lacks == "h2") "{.fn lmmfit} estimates variances."),
+               "argument", arg = lacks, call = call)
+}
+
+abort_covariance_twice <- function(other, call) {
+  abort_kinlmm(c("{.arg covariance} must stand alone: it is the whole of V.",
+                 "x" = "{.arg {other}} is given too."),
+               "argument", arg = other, call = call)
+}
+
+abort_covariance_names <- function(call) {
+  abort_kinlmm("{.arg covariance} must have the same row and column names.",
+               "covariance_rows", call = call)
+}
+
+# lost: row names of the data that it lacks; twice: those that it has more than once.
+abort_covariance_rows <- function(lost, twice, have, call) {
+  abort_kinlmm(c(
+    "{.arg covariance} must have one row for every row of the data, by row name.",
+    "x" = if (length(lost) > 0L) "It lacks {n_of(length(lost), 'row')}: {some_of(lost)}.",
+    "x" = if (length(twice) > 0L) "Some are there more than once: {some_of(twice)}.",
+    "i" = "Its rows are {some_of(have, 3L)}. Without names it is matched by position."
+  ), "covariance_rows", lost = lost, duplicated = twice, call = call)
+}
+
+abort_covariance_size <- function(size, n, call) {
+  abort_kinlmm(c(
+    "{.arg covariance} must have a row and a column for each of the {n_of(n, 'record')}.",
+    "x" = "It is {count(size)} x {count(size)}, without row names to match."
+  ), "covariance_size", size = size, n = n, call = call)
+}
+
+abort_covariance_value <- function(n, call) {
+  abort_kinlmm(c("{.arg covariance} must be finite.",
+                 "x" = "{n_of(n, 'value')} of the rows used {?is/are} missing or infinite."),
+               "covariance_value", call = call, n = n)
+}
+
+abort_covariance_asymmetric <- function(worst, call) {
+  abort_kinlmm(c("{.arg covariance} must be symmetric.",
+                 "x" = "Values differ by up to {signif(worst, 3)} from their mirror image."),
+               "covariance_asymmetric", call = call)
+}
+
+abort_covariance_singular <- function(n, call) {
+  abort_kinlmm(c(
+    "The covariance V of the records must be positive definite.",
+    "x" = "That of these {n_of(n, 'record')} is not: some combination of them would have
+           no variance, or less than none."
+  ), "covariance_singular", "numeric", call = call)
+}
+
+# error: the largest element of A G A - A, relative to the diagonal of A.
+abort_ginverse <- function(error, call) {
+  abort_kinlmm(c("{.arg G} must be a generalised inverse of X'V^-1 X.",
+                 "x" = "A G A differs from A by up to {signif(error, 3)} of its diagonal."),
+               "ginverse", call = call)
+}
+
+# lost: names of rows of L.
+abort_not_estimable <- function(lost, n, call) {
+  abort_kinlmm(c(
+    "Every row of {.arg L} must be estimable.",
+    "x" = "{count(length(lost))} of {count(n)} {?is/are} not: {some_of(lost)}."
+  ), "not_estimable", functions = lost, n = n, call = call)
+}
+
+# what: "function" or "record".
+inform_not_estimable <- function(lost, what) {
+  inform_kinlmm(c(
+    "i" = "{n_are(length(lost), what)} not estimable, as {some_of(lost)}: the result is NA.
+           Solutions of the normal equations disagree on it."
+  ), "not_estimable", functions = lost)
+}
+
+# unknown: names; known: those of the coefficients.
+abort_coefficients <- function(unknown, known, call) {
+  abort_kinlmm(c("{.arg L} must be made of coefficients of the model.",
+                 "x" = "Not found: {some_of(unknown)}.",
+                 "i" = "There are {some_of(known, 12L)}."),
+               "argument", arg = "L", unknown = unknown, call = call)
+}
+
+abort_function <- function(text, call) {
+  abort_kinlmm(c(
+    "{.arg L} must be sums, differences and multiples of coefficients.",
+    "x" = "It has {.val {text}}.",
+    "i" = "Names such as `(Intercept)` stand in backticks."
+  ), "argument", arg = "L", call = call)
+}
+
 # Mixed-model equations ----
+
+# given, labels: names of variances and of the terms.
+abort_variance_names <- function(given, labels, call) {
+  lost <- setdiff(labels, given)
+  unknown <- setdiff(given, labels)
+  abort_kinlmm(c(
+    "{.arg variances} must have one element for each random term, by name.",
+    "x" = if (length(lost) > 0L) "It lacks {some_of(lost)}.",
+    "x" = if (length(unknown) > 0L) "There is no term {some_of(unknown)}.",
+    "x" = if (anyDuplicated(given) > 0L) {
+      "{some_of(unique(given[duplicated(given)]))} is there more than once."
+    }
+  ), "variance_names", lost = lost, unknown = unknown, call = call)
+}
+
+# k: columns of the term.
+abort_variance_term <- function(label, k, found, call) {
+  must <- if (k == 1L) "a number not below zero" else
+    paste0("a positive semi-definite matrix of ", k, " x ", k)
+  abort_kinlmm(c("The variance of {.val {label}} in {.arg variances} must be {must}.",
+                 "x" = "It is {found}."),
+               "variance_term", label = label, call = call)
+}
 
 # Variance components ----
 
@@ -953,5 +1085,56 @@ abort_scan_write <- function(path, why, call = rlang::caller_env(),
 # Prediction ----
 
 # Longitudinal ----
+
+# columns: of the second stage; subjects: those within which they vary.
+abort_varying_covariate <- function(columns, subjects, group, call) {
+  abort_kinlmm(c(
+    "Covariates in {.arg second} must be constant within each level of {.code {group}}.",
+    "x" = "{some_of(columns)} {cli::qty(length(columns))}{?varies/vary} within
+           {some_of(subjects)}.",
+    "i" = "What varies within subjects belongs into the first stage."
+  ), "varying_covariate", columns = columns, subjects = subjects, call = call)
+}
+
+# arg: "formula" or "second".
+abort_stage_columns <- function(arg, call) {
+  abort_kinlmm("{.arg {arg}} must have an intercept or a covariate.", "argument", arg = arg,
+               call = call)
+}
+
+# used: subjects with a regression of their own; covariates: columns of the second stage.
+abort_few_subjects <- function(used, covariates, call) {
+  abort_kinlmm(c(
+    "The second stage must have more subjects than columns.",
+    "x" = "{n_of(used, 'subject')} {cli::qty(used)}{?has/have} records enough for a
+           regression, and it has {n_of(covariates, 'column')}."
+  ), "few_subjects", used = used, call = call)
+}
+
+# k: coefficients of the first stage.
+abort_no_spare_records <- function(k, call) {
+  abort_kinlmm(c(
+    "Some subject must have more records than the {n_of(k, 'coefficient')} of the first
+     stage.",
+    "x" = "None has, so that the residual variance can't be estimated."
+  ), "no_spare_records", call = call)
+}
+
+# columns: combinations of others.
+abort_second_rank <- function(columns, call) {
+  abort_kinlmm(c(
+    "Columns of the second stage must be linearly independent among the subjects used.",
+    "x" = "Combinations of others: {some_of(columns)}."
+  ), "second_rank", columns = columns, call = call)
+}
+
+# lost: subjects without a regression, of n.
+inform_short_subjects <- function(lost, k, n) {
+  inform_kinlmm(c(
+    "i" = "{count(length(lost))} of {n_of(n, 'subject')} {cli::qty(length(lost))}{?has/have}
+           too few different records for {n_of(k, 'coefficient')}, and {?is/are} left out of
+           the two stages: {some_of(lost)}."
+  ), "short_subjects", subjects = lost)
+}
 
 # Simulation ----

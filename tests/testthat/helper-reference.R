@@ -208,3 +208,15 @@ theta_gradient <- function(fit, theta) {
   }, term_factors(fit$random, theta), split_theta(fit$random, in_psi))
   unlist(parts, use.names = FALSE)
 }
+
+# A basis of the null space of X, in columns, and its Moore-Penrose inverse.
+null_basis <- function(X) {
+  parts <- svd(X, nv = ncol(X))
+  parts$v[, sum(parts$d > 1e-9) + seq_len(ncol(X) - sum(parts$d > 1e-9)), drop = FALSE]
+}
+
+pseudo_inverse <- function(X) {
+  parts <- svd(X)
+  at <- parts$d > 1e-9
+  parts$v[, at] %*% (t(parts$u[, at]) / parts$d[at])
+}
