@@ -80,7 +80,7 @@ new_comparison <- function(results, model, call) {
     table = table, results = results[!failed],
     methods = data.frame(method = names(results), seconds = seconds, applies = !failed,
                          reason = reasons, row.names = NULL),
-    formula = model$formula, n = length(model$frame$y), call = call,
+    formula = model$formula, kernels = kernel_texts(model$random), n = length(model$frame$y), call = call,
     components = component_names(model$random)
   ), class = "component_comparison")
 }
@@ -96,11 +96,14 @@ print.component_comparison <- function(x, digits = 4L, ...) {
   if (length(x$results) > 0L) {
     cat("Estimates (standard errors):\n")
     seconds <- format(signif(vapply(x$results, `[[`, 0, "seconds"), 2L))
-    print_comparison(x, "variance", "se", digits, list(Seconds = seconds))
+    print_comparison(x, x$components, "variance", "se", function(x) aligned(x, digits),
+                     list(Seconds = seconds))
     if (!all(is.na(x$table$share))) {
       cat("\nShares of the variance (standard errors):\n")
-      print_comparison(x, "share", "share_se", digits)
+      print_comparison(x, setdiff(x$components, "Residual"), "share", "share_se",
+                       function(x) decimals(x, 4L))
     }
+    print_kernels(x$kernels, x$table$share)
     cat("\n")
     print_by_sentence("Assumptions", lapply(x$results, `[[`, "assumptions"))
     print_by_sentence("Notes", lapply(x$results, `[[`, "notes"))
@@ -112,14 +115,14 @@ print.component_comparison <- function(x, digits = 4L, ...) {
   invisible(x)
 }
 
-# A row per method, a column per component.
-print_comparison <- function(x, value, se, digits, more = list()) {
-  columns <- lapply(x$components, function(name) {
+# A row per method, a column per component; `show` makes text of numbers.
+print_comparison <- function(x, components, value, se, show, more = list()) {
+  columns <- lapply(components, function(name) {
     rows <- x$table[x$table$component == name, ]
-    estimate <- format(signif(rows[[value]], digits), digits = digits, scientific = FALSE)
-    error <- format(signif(rows[[se]], 2L), digits = 2L, scientific = FALSE, trim = TRUE)
-    error <- replace(paste0("(", error, ")"), is.na(rows[[se]]), "")
-    c(name, paste(estimate, format(error)))
+    error <- show(rows[[se]])
+    error <- replace(paste0("(", error, ")"), error == "", "")
+    c(name, paste(format(show(rows[[value]]), justify = "right"),
+                  format(error, justify = "right")))
   })
   more <- Map(c, names(more), more)
   text <- c(list(format(c("", names(x$results)))),

@@ -181,9 +181,9 @@ components_model <- function(formula, mf_call, data, kinship, contrasts, env, ca
   model <- read_model(as_formula(formula, call), mf_call, data, kinship, contrasts, env, call)
   if (!is.null(model$frame$responses)) abort_one_response(call)
   model$random <- label_terms(model$random)
-  model$engine_seconds <- system.time({
-    model$engine <- choose_engine(model$frame, model$fixed, model$random, call)
-  })[["elapsed"]]
+  started <- proc.time()[["elapsed"]]
+  model$engine <- choose_engine(model$frame, model$fixed, model$random, call)
+  model$engine_seconds <- proc.time()[["elapsed"]] - started
   model
 }
 
@@ -195,15 +195,23 @@ fit_model <- function(fit) {
 }
 
 run_method <- function(model, method, settings, call) {
-  seconds <- system.time({
-    out <- do.call(component_methods()[[method]], c(list(model), settings, list(call = call)))
-  })[["elapsed"]]
+  started <- proc.time()[["elapsed"]]
+  out <- do.call(component_methods()[[method]], c(list(model), settings, list(call = call)))
+  seconds <- proc.time()[["elapsed"]] - started
   uses_engine <- method %in% c("REML", "ML", "EM-REML", "MINQUE0", "MINQUE1", "MINQUE")
   if (is.null(out$seconds)) out$seconds <- seconds + uses_engine * model$engine_seconds
   if (is.null(out$beta)) out <- with_fixed_effects(out, model)
   out$formula <- model$formula
-  out$kernels <- vapply(model$random, function(term) !is.null(term$kernel), NA)
+  out$kernels <- kernel_texts(model$random)
   with_shares(out, model$random)
+}
+
+# By the labels of terms with a relationship matrix what it is called.
+kernel_texts <- function(random) {
+  has <- Filter(function(term) !is.null(term$kernel), random)
+  vapply(has, function(term) {
+    if (is.null(term$kernel_text)) "given by `kinship`" else term$kernel_text
+  }, "")
 }
 
 # Fixed effects by generalised least squares.

@@ -26,12 +26,17 @@ print.variance_components <- function(x, digits = max(4L, getOption("digits") - 
   cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
   cat(n_of(x$n, "record"), ", ", format(signif(x$seconds, 2)), " s\n\n", sep = "")
   print_components(x$components, digits)
-  if (any(x$kernels) && !all(is.na(x$components$share))) {
-    cat("Shares are on the scale of the sample, see ?heritability.\n")
-  }
+  print_kernels(x$kernels, x$components$share)
   print_sentences("\nAssumptions", x$assumptions)
   print_sentences("Notes", x$notes)
   invisible(x)
+}
+
+print_kernels <- function(kernels, share) {
+  if (length(kernels) == 0L) return(invisible())
+  cat("\nRelationship matrix of ", paste0(names(kernels), ": ", kernels, collapse = "; "),
+      if (!all(is.na(share))) "\nShares are on the scale of the sample, see ?heritability.",
+      "\n", sep = "")
 }
 
 method_title <- function(method) {
@@ -46,17 +51,13 @@ method_title <- function(method) {
 }
 
 print_components <- function(table, digits) {
-  show <- function(x) {
-    text <- format(signif(x, digits), digits = digits, scientific = FALSE)
-    replace(text, is.na(x), "")
-  }
+  show <- function(x) aligned(x, digits)
   columns <- list(Component = c("Component", format(table$component)),
                   Variance = c("Variance", show(table$variance)),
                   se = c("Std.Error", show(table$se)))
   if (!is.null(table$share) && !all(is.na(table$share))) {
-    columns$share <- c("Share", format(round(table$share, 4L), nsmall = 4L))
-    columns$share_se <- c("Std.Error", replace(format(round(table$share_se, 4L), nsmall = 4L),
-                                               is.na(table$share_se), ""))
+    columns$share <- c("Share", decimals(table$share, 4L))
+    columns$share_se <- c("Std.Error", decimals(table$share_se, 4L))
   }
   empty <- vapply(columns, function(x) all(trimws(x[-1L]) == ""), NA)
   columns <- columns[!empty]
@@ -64,11 +65,26 @@ print_components <- function(table, digits) {
   cat(paste0(" ", trimws(do.call(paste, c(text, sep = "  ")), "right")), sep = "\n")
 }
 
+# Numbers with as many decimals as the largest needs for `digits` of its own; NA is "".
+aligned <- function(x, digits) {
+  size <- suppressWarnings(max(abs(x), na.rm = TRUE))
+  before <- if (is.finite(size) && size > 0) floor(log10(size)) + 1 else 1
+  if (before < -5 || before > 12) {
+    return(replace(format(x, digits = digits), is.na(x), ""))
+  }
+  decimals(x, max(0, digits - before))
+}
+
+decimals <- function(x, count) {
+  replace(formatC(x, digits = count, format = "f"), is.na(x), "")
+}
+
 print_sentences <- function(title, sentences) {
   if (length(sentences) == 0L) return(invisible())
   cat(title, ":\n", sep = "")
-  cat(strwrap(sentences, getOption("width") - 2L, initial = "- ", prefix = "  ",
-              exdent = 0L), sep = "\n")
+  for (sentence in sentences) {
+    cat(strwrap(sentence, getOption("width") - 2L, initial = "- ", prefix = "  "), sep = "\n")
+  }
 }
 
 #' @rdname print.variance_components

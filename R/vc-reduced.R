@@ -78,7 +78,8 @@ free_of_blocks <- function(C, y, blocks) {
     R <- R[at, at, drop = FALSE]
     new <- t(backsolve(R, t(C[, pivots, drop = FALSE]), transpose = TRUE))
     mine <- backsolve(R, y[pivots], transpose = TRUE)
-    C <- C - tcrossprod(new)
+    # nothing is left to free
+    if (identical(own, blocks[[length(blocks)]])) C[] <- 0 else C <- C - tcrossprod(new)
     y <- y - drop(new %*% mine)
     L <- cbind(L, new)
     coordinates <- c(coordinates, mine)

@@ -37,7 +37,8 @@ likelihood_assumptions <- function(REML) {
 
 likelihood_notes <- function(fit) {
   opt <- fit$opt
-  zero <- component_names(fit$random)[zero_rows(fit$random, fit$theta)]
+  names <- component_names(fit$random)
+  zero <- names[-length(names)][zero_rows(fit$random, fit$theta)]
   c(if (!opt$converged) {
     paste0("Not converged: the largest gradient is ", signif(max(abs(opt$gradient)), 3), ".")
   },
