@@ -80,7 +80,8 @@ new_comparison <- function(results, model, call) {
     table = table, results = results[!failed],
     methods = data.frame(method = names(results), seconds = seconds, applies = !failed,
                          reason = reasons, row.names = NULL),
-    formula = model$formula, kernels = kernel_texts(model$random), n = length(model$frame$y), call = call,
+    formula = model$formula, kernels = kernel_texts(model$random),
+    n = length(model$frame$y), call = call,
     components = component_names(model$random)
   ), class = "component_comparison")
 }

@@ -64,9 +64,9 @@ new_components <- function(method, component, variance, se = NA_real_, bound = F
 #'     records (GCTA's HE-CP), `"HE-SD"` squared differences (the original regression, of any
 #'     pairs). Argument `se`: `"normal"`, 2 tr(Q V Q V) at the estimates;
 #'     `"empirical"`, GEMMA's, with one V replaced by what was observed; `"jackknife"`, which
-#'     leaves out one individual (level of the outermost grouping factor) at a time. The
-#'     standard error that regression programs print takes pairs as independent and is too
-#'     small. n x n matrices are formed: at most 10,000 records.}
+#'     leaves out one individual (level of the outermost grouping factor) at a time, as GCTA
+#'     does, and takes them as independent: among close relatives it is far too small. So is
+#'     what a program for regression prints, which takes pairs as independent. n x n matrices are formed: at most 10,000 records.}
 #'   \item{`"Bayes"`}{where the package has it: samples from the posterior.}
 #' }
 #' All but (EM-)REML and ML are unbiased without normality and may be negative, which
@@ -270,7 +270,8 @@ with_shares <- function(out, random) {
   if (!is.null(out$vcov) && !any(is.na(out$vcov))) {
     slope <- (diag(k, length(k)) - outer(parts / total, k)) / total
     se <- sqrt(pmax(rowSums((slope %*% out$vcov) * slope), 0))
-    out$components$share_se <- replace(se, is.na(table$se), NA_real_)
+    # on a boundary it would be that of the others alone
+    out$components$share_se <- if (any(table$bound)) NA_real_ else se
   }
   out
 }

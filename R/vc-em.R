@@ -15,12 +15,12 @@ vc_em <- function(model, max_iterations = 2000L, tolerance = 1e-8, start = NULL,
   phi <- path$phi
   fit <- list(random = model$random, engine = model$engine, REML = TRUE,
               theta = em_theta(model$random, phi), sigma = sqrt(phi[[length(phi)]]))
-  vcov <- if (path$converged) information_covariance(fit, information)
+  vcov <- if (path$converged) components_covariance(fit, information)
   iterates <- data.frame(path$iterates, check.names = FALSE)
   names(iterates) <- c("iteration", "criterion", names)
   out <- new_components(
-    "EM-REML", names, phi, if (is.null(vcov)) NA_real_ else boundary_se(vcov, FALSE),
-    vcov = vcov, beta = NULL, beta_vcov = NULL, n = length(model$frame$y),
+    "EM-REML", names, phi, boundary_se(vcov, FALSE), vcov = vcov,
+    beta = NULL, beta_vcov = NULL, n = length(model$frame$y),
     assumptions = likelihood_assumptions(TRUE), notes = em_notes(path),
     iterates = iterates
   )
@@ -46,8 +46,9 @@ em_path <- function(model, phi, max_iterations, tolerance) {
     done <- change == 0 || left <= tolerance * sum(abs(phi))
     phi <- step$phi
   }
+  iterates <- iterates[seq_len(iteration + 1L), , drop = FALSE]
   list(phi = phi, converged = done, iterations = iteration, rate = rate,
-       criterion = step$criterion, iterates = iterates[seq_len(iteration + 1L), , drop = FALSE])
+       criterion = step$criterion, iterates = iterates)
 }
 
 # The criterion at phi, and the next phi.

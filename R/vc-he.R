@@ -47,11 +47,13 @@ regression_assumptions <- function(method, se, groups) {
     "Unbiased whether the data are normal or not; not of least variance.",
     switch(se, normal = "Standard errors are those of normal data at the estimates.",
            empirical = "Standard errors are GEMMA's: half of V is replaced by the products.",
-           jackknife = paste("Standard errors leave out each of", count(length(unique(groups))),
-                             "groups of records, taken as independent.")))
+           jackknife = paste("Standard errors leave out one of",
+                             count(length(unique(groups))),
+                             "groups of records at a time, taken as independent: those of",
+                             "relatives are too small.")))
 }
 
-# F (with M last), r, and which elements the regression is on.
+# `forms`, the F_c with M last, r, and which elements the regression is on.
 regression_data <- function(model, method) {
   work <- engine_work(model$frame, model$fixed, NULL)
   M <- -tcrossprod(work$Q)
@@ -61,8 +63,8 @@ regression_data <- function(model, method) {
     half <- tcrossprod(GQ, work$Q)
     G - half - t(half) + work$Q %*% tcrossprod(crossprod(work$Q, GQ), work$Q)
   }
-  list(F = c(lapply(record_kernels(model$random, work$root), free), list(M)), r = work$r,
-       method = method)
+  forms <- lapply(record_kernels(model$random, work$root), free)
+  list(forms = c(forms, list(M)), r = work$r, method = method)
 }
 
 # G_c by its definition, n x n.
@@ -94,14 +96,14 @@ regression_values <- function(A, method) {
 # Normal equations S, q, and what the sum of squares expects: `trace` of F, and `squares`.
 # With groups these are lists by what is left without each.
 regression_sums <- function(data, groups = NULL) {
-  E <- lapply(c(data$F, list(tcrossprod(data$r))), regression_values, data$method)
+  E <- lapply(c(data$forms, list(tcrossprod(data$r))), regression_values, data$method)
   count <- length(E)
   levels <- max(1L, groups)
   products <- array(0, c(levels, count, count))
   for (a in seq_len(count)) for (b in seq_len(a)) {
     products[, a, b] <- products[, b, a] <- sum_without(E[[a]] * E[[b]], groups)
   }
-  diagonals <- vapply(data$F, diag, numeric(length(data$r)))
+  diagonals <- vapply(data$forms, diag, numeric(length(data$r)))
   squares <- cbind(diagonals, data$r^2)
   left <- matrix(colSums(squares), levels, count, byrow = TRUE)
   if (!is.null(groups)) left <- left - rowsum(squares, groups)
@@ -152,8 +154,8 @@ regression_inverse <- function(at, keep) {
 # Var(q) is 2 tr(Q_a V Q_b V) for normal data; with one V replaced by r r' it is
 # 2 r'Q_a V Q_b r, which needs no product of matrices.
 regression_covariance <- function(data, total, keep, phi, se) {
-  Q <- c(lapply(data$F[keep], regression_form, data$method), list(data$F[[length(data$F)]]))
-  V <- Reduce(`+`, Map(`*`, data$F, phi))
+  Q <- c(lapply(data$forms[keep], regression_form, data$method), list(data$forms[[length(data$forms)]]))
+  V <- Reduce(`+`, Map(`*`, data$forms, phi))
   variance <- if (se == "normal") {
     trace_products(lapply(Q, `%*%`, V))
   } else {
@@ -174,7 +176,7 @@ regression_form <- function(A, method) {
 jackknife_covariance <- function(data, keep, groups) {
   without <- regression_sums(data, groups)
   each <- vapply(without, function(at) regression_solve(list(at), keep),
-                 numeric(length(data$F)))
+                 numeric(length(data$forms)))
   count <- length(without)
   centred <- each - rowMeans(each)
   (count - 1) / count * tcrossprod(centred)

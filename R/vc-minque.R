@@ -74,7 +74,7 @@ minque_covariance <- function(model, psi, phi, call) {
   reduced <- reduced_model(model, call = call)
   if (is.null(reduced)) return(NULL)
   Hi <- chol2inv(chol(reduced_covariance(reduced, c(psi, 1))))
-  A <- c(lapply(reduced$F, function(F) Hi %*% F %*% Hi), list(Hi))
+  A <- c(lapply(reduced$forms, function(form) Hi %*% form %*% Hi), list(Hi))
   weight <- c(numeric(length(psi)), 1)
   expected <- quadratic_expectations(reduced, A, weight)
   # of y'P y, by what it expects: P free of the residual's own I
@@ -84,8 +84,8 @@ minque_covariance <- function(model, psi, phi, call) {
 
 # What the forms of quadratic_covariance() expect of each component, one row each.
 quadratic_expectations <- function(reduced, A, weight) {
-  of <- vapply(reduced$F, function(F) {
-    vapply(A, function(A) sum(A * F), numeric(1))
+  of <- vapply(reduced$forms, function(form) {
+    vapply(A, function(A) sum(A * form), numeric(1))
   }, numeric(length(A)))
   cbind(matrix(of, length(A)), vapply(A, function(A) sum(diag(A)), numeric(1)) +
           weight * reduced$rest_df)
@@ -107,20 +107,14 @@ solve_components <- function(S, q, random, call) {
   unit * solve(S * tcrossprod(unit), unit * q)
 }
 
-# theta of components relative to the residual variance that are covariances.
+# theta of components relative to the residual variance, or of the nearest ones that are
+# covariance matrices.
 ratio_theta <- function(random, psi) {
   unlist(lapply(split_theta(random, psi), function(packed) {
-    pack_lower(lower_root(unpack_lower(packed, TRUE)))
+    if (length(packed) == 1L) return(sqrt(max(packed, 0)))
+    spectrum <- eigen(unpack_lower(packed, TRUE), symmetric = TRUE)
+    lower_root(spectrum$vectors %*% diag(sqrt(pmax(spectrum$values, 0))))
   }), use.names = FALSE)
-}
-
-# Lower triangular T with T T' the nearest covariance matrix to a symmetric one.
-lower_root <- function(Psi) {
-  if (length(Psi) == 1L) return(sqrt(pmax(Psi, 0)))
-  spectrum <- eigen(Psi, symmetric = TRUE)
-  root <- sqrt(pmax(spectrum$values, 0)) * t(spectrum$vectors)
-  R <- qr.R(qr(root, tol = 0))
-  t(R * replace(sign(diag(R)), diag(R) == 0, 1))
 }
 
 # Components relative to the residual variance, as near as covariances may be.

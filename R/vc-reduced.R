@@ -1,7 +1,7 @@
 # The model free of its fixed effects, in as few coordinates as the random effects need.
 # With M = I - X(X'X)^-1 X' (weighted, as engine_work() has it) and B an orthonormal basis
 # of M Z, in blocks of one term after the other, each free of those before:
-#   F        by component: B'G_c B (r x r), see engine.R; M G_c M = B F_c B'
+#   forms    by component: F_c = B'G_c B (r x r), see engine.R; M G_c M = B F_c B'
 #   y        B'y (r), and `rest`, the sum of squares of My beside B, on `rest_df` degrees of
 #            freedom: its covariance is sigma2 I whatever the variances of the effects are
 #   block    which term each coordinate belongs to (r), by its label
@@ -24,7 +24,7 @@ reduced_model <- function(model, order = names(model$random), call) {
   free <- free_of_blocks(products$ZMZ, products$Zr, rows)
   total <- sum(work$r^2)
   rank <- length(free$y)
-  list(F = reduced_kernels(random, free$L, rows), y = free$y,
+  list(forms = reduced_kernels(random, free$L, rows), y = free$y,
        rest = max(0, total - sum(free$y^2)), rest_df = work$n - work$p - rank,
        block = rep(order, free$ranks), span = lapply(rows, function(at) {
          t(free$L[at, , drop = FALSE])
@@ -107,9 +107,9 @@ reduced_kernels <- function(random, L, rows) {
 
 # The covariance matrix of B'y at components phi, the residual variance last.
 reduced_covariance <- function(reduced, phi) {
-  m <- length(reduced$F)
+  m <- length(reduced$forms)
   V <- diag(phi[[m + 1L]], length(reduced$y))
-  for (c in seq_len(m)) V <- V + phi[[c]] * reduced$F[[c]]
+  for (c in seq_len(m)) V <- V + phi[[c]] * reduced$forms[[c]]
   V
 }
 

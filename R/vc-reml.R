@@ -18,8 +18,9 @@ likelihood_components <- function(model, method, information, control, call) {
     fit <- new_lmmfit(NULL, model, REML, model$engine, opt, control)
   }
   phi <- fit_phi(fit)
-  vcov <- information_covariance(fit, information)
-  bound <- c(zero_rows(fit$random, fit$theta), identical(fit$opt$bound, "upper"))
+  upper <- identical(fit$opt$bound, "upper")
+  vcov <- if (!upper) components_covariance(fit, information)
+  bound <- c(zero_rows(fit$random, fit$theta), upper)
   out <- new_components(
     method, component_names(fit$random), phi, boundary_se(vcov, bound), bound, vcov,
     beta = fit$coefficients, beta_vcov = fit$vcov, n = length(fit$y),
@@ -48,7 +49,9 @@ likelihood_notes <- function(fit) {
   } else if (opt$singular) {
     "The covariance of the effects is singular: standard errors are those on this boundary."
   },
-  if (identical(opt$bound, "upper")) "The residual variance is estimated as zero.")
+  if (identical(opt$bound, "upper")) {
+    "The residual variance is estimated as zero; on this boundary there are no standard errors."
+  })
 }
 
 # The elements of every Psi and the residual variance, on the scale of the response.
@@ -58,7 +61,7 @@ fit_phi <- function(fit) {
 
 # The asymptotic covariance matrix of these from the observed, expected or average
 # information. Of `fit` only random, theta, sigma, engine and REML are used.
-information_covariance <- function(fit, information) {
+components_covariance <- function(fit, information) {
   at <- fit_information(fit)
   at$observed <- switch(information, observed = at$observed, expected = at$expected,
                         average = (at$observed + at$expected) / 2)
@@ -66,7 +69,10 @@ information_covariance <- function(fit, information) {
   structure(phi_covariance(fit, at), dimnames = list(names, names))
 }
 
-boundary_se <- function(vcov, bound) replace(sqrt(pmax(diag(vcov), 0)), bound, NA_real_)
+boundary_se <- function(vcov, bound) {
+  if (is.null(vcov)) return(NA_real_)
+  replace(sqrt(pmax(diag(vcov), 0)), bound, NA_real_)
+}
 
 # Which components are zero because a row of their factor is.
 zero_rows <- function(random, theta) {

@@ -4,7 +4,8 @@ dense_components <- function(fit) {
   root <- sqrt(fit$weights)
   X <- fit$fixed$X * root
   n <- length(root)
-  M <- diag(n) - X %*% solve(crossprod(X), t(X))
+  M <- diag(n)
+  if (ncol(X) > 0L) M <- M - X %*% solve(crossprod(X), t(X))
   G <- c(dense_covariance(fit, 0 * fit$theta)$G, list(diag(n)))
   y <- root * unname(fit$y - fit$offset)
   list(G = G, X = X, M = M, y = y, r = drop(M %*% y), n = n)

@@ -37,5 +37,6 @@ test_that("settings reach their methods", {
                       "argument", "prior")
   expect_kinlmm_error(compare_components(y ~ (1 | a), d, methods = 1), "argument",
                       "names of methods")
-  expect_error(compare_components(y ~ (1 | a), d, level = 1), class = "rlib_error_dots_nonempty")
+  expect_error(compare_components(y ~ (1 | a), d, level = 1),
+               class = "rlib_error_dots_nonempty")
 })

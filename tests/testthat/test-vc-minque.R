@@ -59,11 +59,9 @@ test_that("names of methods give their priors", {
   expect_equal(coef(one), coef(variance_components(fit, method = "MINQUE")))
 })
 
-test_that("lower roots are of the nearest covariance matrix", {
-  Psi <- crossprod(matrix(c(2, 1, 0.5, 0.3, 1, 4, 1, 1, 2), 3))
-  expect_equal(lower_root(Psi), t(chol(Psi)))
-  expect_identical(lower_root(matrix(-1)), matrix(0))
-  T <- lower_root(matrix(c(1, 2, 2, 1), 2))
-  expect_equal(tcrossprod(T), matrix(1.5, 2, 2))
-  expect_identical(T[1, 2], 0)
+test_that("what is no covariance matrix has the root of the nearest", {
+  random <- lmmfit(y ~ (x | a) + (1 | b), unbalanced_example())$random
+  expect_equal(ratio_theta(random, c(4, 2, 5, -1)), c(2, 1, 2, 0))
+  expect_equal(feasible_ratios(random, c(1, 2, 1, 0.5, 1)), c(1.5, 1.5, 1.5, 0.5))
+  expect_equal(feasible_ratios(random, c(1, 0, 1, -0.5, 2)), c(0.5, 0, 0.5, 0))
 })

@@ -3,16 +3,16 @@ expect_same_forms <- function(fit, order = names(fit$random)) {
   model <- fit_model(fit)
   reduced <- reduced_model(model, order, NULL)
   dense <- dense_components(fit)
-  count <- length(reduced$F)
+  count <- length(reduced$forms)
   expect_equal(sum(reduced$y^2) + reduced$rest, sum(dense$r^2))
   expect_equal(length(reduced$y) + reduced$rest_df, dense$n - ncol(dense$X))
   for (c in seq_len(count)) {
     F <- dense$M %*% dense$G[[c]] %*% dense$M
-    expect_equal(sum(diag(reduced$F[[c]])), sum(diag(F)))
-    expect_equal(drop(crossprod(reduced$y, reduced$F[[c]] %*% reduced$y)),
+    expect_equal(sum(diag(reduced$forms[[c]])), sum(diag(F)))
+    expect_equal(drop(crossprod(reduced$y, reduced$forms[[c]] %*% reduced$y)),
                  drop(crossprod(dense$r, F %*% dense$r)))
     for (d in seq_len(c)) {
-      expect_equal(sum(reduced$F[[c]] * reduced$F[[d]]), sum(F * dense$G[[d]]))
+      expect_equal(sum(reduced$forms[[c]] * reduced$forms[[d]]), sum(F * dense$G[[d]]))
     }
   }
 }
@@ -41,7 +41,7 @@ test_that("covariances of forms are those of normal data", {
   reduced <- reduced_model(fit_model(fit), call = NULL)
   dense <- dense_components(fit)
   phi <- c(2, 1, 0.5)
-  A <- c(reduced$F, list(diag(length(reduced$y))))
+  A <- c(reduced$forms, list(diag(length(reduced$y))))
   ours <- quadratic_covariance(reduced, A, c(0, 0, 1), phi)
   V <- Reduce(`+`, Map(`*`, dense$G, phi))
   B <- c(lapply(dense$G[1:2], function(G) dense$M %*% G %*% dense$M), list(dense$M))

@@ -47,3 +47,14 @@ test_that("the boundary is said, and has no standard error", {
   expect_equal(unlist(out$components[2, c("variance", "se")], use.names = FALSE),
                s2 * c(1, sqrt(2 / 29)))
 })
+
+test_that("a residual variance of zero is said", {
+  K <- withr::with_seed(4, toy_kinship(30))
+  data <- data.frame(id = rownames(K), y = withr::with_seed(1, {
+    drop(crossprod(chol(K + diag(1e-6, 30)), stats::rnorm(30)))
+  }))
+  out <- variance_components(y ~ 1 + kin(1 | id, K), data)
+  expect_identical(out$components$bound, c(FALSE, TRUE))
+  expect_true(all(is.na(out$components$se)))
+  expect_match(out$notes, "residual variance is estimated as zero")
+})
