@@ -63,7 +63,8 @@ anova_result <- function(model, method, reduced, sums, call) {
   SS <- vapply(sums$A, function(A) sum(reduced$y * (A %*% reduced$y)), 0) +
     sums$weight * reduced$rest
   expected <- quadratic_expectations(reduced, sums$A, sums$weight)
-  back <- tryCatch(solve(expected / df), error = function(e) NULL)
+  unit <- apply(abs(expected), 2L, max)
+  back <- tryCatch(solve(expected / outer(df, unit)) / unit, error = function(e) NULL)
   if (is.null(back)) abort_confounded(model$random, names(model$random), call)
   phi <- drop(back %*% (SS / df))
   covariance <- quadratic_covariance(reduced, sums$A, sums$weight, phi) / tcrossprod(df)

@@ -66,16 +66,20 @@ new_components <- function(method, component, variance, se = NA_real_, bound = F
 #'     `"empirical"`, GEMMA's, with one V replaced by what was observed; `"jackknife"`, which
 #'     leaves out one individual (level of the outermost grouping factor) at a time, as GCTA
 #'     does, and takes them as independent: among close relatives it is far too small. So is
-#'     what a program for regression prints, which takes pairs as independent. n x n matrices are formed: at most 10,000 records.}
+#'     what a program for regression prints, which takes pairs as independent. Matrices of the
+#'     order of the records are formed, of at most 6,000; `"HE"` with normal standard errors
+#'     does without.}
 #'   \item{`"Bayes"`}{where the package has it: samples from the posterior.}
 #' }
+#' With weights all is computed from rows multiplied by their roots.
+#'
 #' All but (EM-)REML and ML are unbiased without normality and may be negative, which
 #' is reported as it is. Their fixed effects are those of generalised least squares at the
 #' estimates, or at the nearest variances that may be.
 #'
 #' GEMMA's `-vc 1` estimates are those of `"HE"`. Its standard errors differ from
-#' `se = "empirical"` by a factor of about 1 - p/(2n), as it takes the residual variance
-#' without degrees of freedom there; that of the residual variance ignores that the
+#' `se = "empirical"` in the order of p/n, as it takes the residual variance without degrees
+#' of freedom there; that of the residual variance ignores that the
 #' variance of the response is estimated too; and its `pve` divides by the variance of the
 #' response, not by the sum of the estimates.
 #'
@@ -238,7 +242,7 @@ moments_result <- function(model, method, phi, vcov, assumptions) {
     },
     if (is.null(vcov)) {
       paste0("No standard errors: their matrices would be larger than ",
-             count(reduced_limit), " x ", count(reduced_limit), ".")
+             count(minque_limit), " x ", count(minque_limit), ".")
     }
   )
   se <- if (is.null(vcov)) NA_real_ else sqrt(pmax(diag(vcov), 0))

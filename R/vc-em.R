@@ -11,7 +11,9 @@ vc_em <- function(model, max_iterations = 2000L, tolerance = 1e-8, start = NULL,
   information <- check_choice(information, c("observed", "expected", "average"), call = call)
   phi <- if (is.null(start)) equal_shares(model) else check_em_start(start, model, call)
   names <- component_names(model$random)
-  path <- em_path(model, phi, max_iterations, tolerance)
+  path <- with_progress("EM-REML", max_iterations, function(tick) {
+    em_path(model, phi, max_iterations, tolerance, tick)
+  })
   phi <- path$phi
   fit <- list(random = model$random, engine = model$engine, REML = TRUE,
               theta = em_theta(model$random, phi), sigma = sqrt(phi[[length(phi)]]))
@@ -31,7 +33,7 @@ vc_em <- function(model, max_iterations = 2000L, tolerance = 1e-8, start = NULL,
 
 # Iterations until what remains is below the tolerance, relative to the sum of the
 # variances: a step is a share `rate` of the last, so that rate / (1 - rate) of it is left.
-em_path <- function(model, phi, max_iterations, tolerance) {
+em_path <- function(model, phi, max_iterations, tolerance, tick) {
   iterates <- matrix(0, max_iterations + 1L, length(phi) + 2L)
   change <- Inf
   done <- FALSE
@@ -39,6 +41,7 @@ em_path <- function(model, phi, max_iterations, tolerance) {
     step <- em_step(model, phi)
     iterates[iteration + 1L, ] <- c(iteration, step$criterion, phi)
     if (done || iteration == max_iterations) break
+    tick(iteration, max_iterations)
     last <- change
     change <- max(abs(step$phi - phi))
     rate <- change / last

@@ -7,7 +7,7 @@
 # Every estimate is S^-1 q with quadratic forms q_a = r'Q_a r.
 
 # Rows beyond which n x n matrices are too large.
-regression_limit <- 10000L
+regression_limit <- 6000L
 
 vc_he <- function(model, se = "normal", call) {
   regression_components(model, "HE", se, call)
@@ -25,7 +25,13 @@ regression_components <- function(model, method, se, call) {
   se <- check_choice(se, c("normal", "empirical", "jackknife"), call = call)
   groups <- if (se == "jackknife") jackknife_groups(model$random, call)
   if (length(model$frame$y) > regression_limit) {
-    abort_method_size(method, NULL, regression_limit, call)
+    if (method != "HE" || se != "normal") {
+      abort_method_size(method, NULL, regression_limit, call)
+    }
+    # the same estimates without matrices of the order of the records
+    out <- vc_minque0(model, call)
+    return(replace(out, c("method", "assumptions"),
+                   list(method, regression_assumptions(method, se))))
   }
   data <- regression_data(model, method)
   total <- regression_sums(data)
@@ -39,7 +45,7 @@ regression_components <- function(model, method, se, call) {
   moments_result(model, method, phi, vcov, regression_assumptions(method, se, groups))
 }
 
-regression_assumptions <- function(method, se, groups) {
+regression_assumptions <- function(method, se, groups = NULL) {
   c(switch(method,
            HE = "Least squares on all products of residuals: MINQUE with a prior of zero.",
            `HE-pairs` = "Least squares on products of residuals of different records.",
@@ -143,7 +149,7 @@ regression_solve <- function(total, keep) {
 # Estimates are this matrix times c(q, sum of squares).
 regression_inverse <- function(at, keep) {
   last <- ncol(at$S)
-  inverse <- solve(at$S[keep, keep, drop = FALSE])
+  inverse <- scaled_inverse(at$S[keep, keep, drop = FALSE])
   if (is.null(attr(keep, "pairs"))) return(cbind(inverse, 0))
   slopes <- inverse[-last, , drop = FALSE]
   if (length(keep) < last) slopes <- inverse

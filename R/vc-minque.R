@@ -1,6 +1,9 @@
 # Minimum norm quadratic unbiased estimates: what quadratic forms y'P G_c P y expect, with P
 # at variances that are fixed before the data are seen.
 
+# Effects beyond which there are no standard errors.
+minque_limit <- 4000L
+
 # prior: 0, every variance but the residual one; 1, all equal; or components in the order
 # of the result, on any scale. iterations: how often the estimates become the prior.
 vc_minque <- function(model, prior = 1, iterations = 1L, call) {
@@ -69,16 +72,18 @@ minque_step <- function(model, psi, call) {
 }
 
 # Var(phi_hat) = M^-1 Var(q) M^-1 for normal data with the variances phi; NULL where the
-# matrices would be too large.
+# matrices, many products of which are needed, would be too large.
 minque_covariance <- function(model, psi, phi, call) {
-  reduced <- reduced_model(model, call = call)
+  reduced <- reduced_model(model, call = call, limit = minque_limit)
   if (is.null(reduced)) return(NULL)
-  Hi <- chol2inv(chol(reduced_covariance(reduced, c(psi, 1))))
-  A <- c(lapply(reduced$forms, function(form) Hi %*% form %*% Hi), list(Hi))
+  A <- c(reduced$forms, list(diag(length(reduced$y))))
+  if (any(psi != 0)) {
+    Hi <- chol2inv(chol(reduced_covariance(reduced, c(psi, 1))))
+    A <- c(lapply(reduced$forms, function(form) Hi %*% form %*% Hi), list(Hi))
+  }
   weight <- c(numeric(length(psi)), 1)
   expected <- quadratic_expectations(reduced, A, weight)
-  # of y'P y, by what it expects: P free of the residual's own I
-  inverse <- solve(expected)
+  inverse <- scaled_inverse(expected)
   inverse %*% tcrossprod(quadratic_covariance(reduced, A, weight, phi), inverse)
 }
 
@@ -103,8 +108,13 @@ solve_components <- function(S, q, random, call) {
     if (!any(lost)) lost[] <- TRUE
     abort_unidentified(random[unique(owner[lost])], call)
   }
-  unit <- 1 / sqrt(diag(S))
-  unit * solve(S * tcrossprod(unit), unit * q)
+  drop(scaled_inverse(S) %*% q)
+}
+
+# On the scale of a unit diagonal: components differ by powers of the units of covariates.
+scaled_inverse <- function(S) {
+  unit <- tcrossprod(1 / sqrt(diag(S)))
+  solve(S * unit, tol = 0) * unit
 }
 
 # theta of components relative to the residual variance, or of the nearest ones that are

@@ -12,12 +12,13 @@
 reduced_limit <- 6000L
 
 # order: labels of the terms, in the order of the blocks. NULL beyond the limit.
-reduced_model <- function(model, order = names(model$random), call) {
+reduced_model <- function(model, order = names(model$random), call,
+                          limit = reduced_limit) {
   random <- model$random
   sizes <- vapply(random, function(term) {
     nlevels(term$factor) * length(term$columns)
   }, numeric(1))
-  if (sum(sizes) > reduced_limit) return(NULL)
+  if (sum(sizes) > limit) return(NULL)
   work <- engine_work(model$frame, model$fixed, call)
   rows <- split(seq_len(sum(sizes)), rep(factor(order, order), sizes[order]))
   products <- effect_products(random[order], work)

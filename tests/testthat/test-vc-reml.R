@@ -35,6 +35,16 @@ test_that("standard errors are those of the information asked for", {
   }
 })
 
+test_that("standard errors of ML are those of its own information", {
+  fit <- lmmfit(y ~ x + (1 | a) + (1 | b), unbalanced_example(), REML = FALSE)
+  dense <- dense_components(fit)
+  out <- variance_components(fit, method = "ML", information = "expected")
+  Vi <- solve(Reduce(`+`, Map(`*`, dense$G, coef(out))))
+  VG <- lapply(dense$G, function(G) Vi %*% G)
+  expected <- outer(1:3, 1:3, Vectorize(function(a, b) sum(VG[[a]] * t(VG[[b]])) / 2))
+  expect_equal(unname(vcov(out)), solve(expected), tolerance = 1e-6)
+})
+
 test_that("the boundary is said, and has no standard error", {
   skip_if_not_installed("lme4")
   out <- variance_components(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2)
