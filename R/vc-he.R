@@ -160,7 +160,8 @@ regression_inverse <- function(at, keep) {
 # Var(q) is 2 tr(Q_a V Q_b V) for normal data; with one V replaced by r r' it is
 # 2 r'Q_a V Q_b r, which needs no product of matrices.
 regression_covariance <- function(data, total, keep, phi, se) {
-  Q <- c(lapply(data$forms[keep], regression_form, data$method), list(data$forms[[length(data$forms)]]))
+  Q <- c(lapply(data$forms[keep], regression_form, data$method),
+         data$forms[length(data$forms)])
   V <- Reduce(`+`, Map(`*`, data$forms, phi))
   variance <- if (se == "normal") {
     trace_products(lapply(Q, `%*%`, V))

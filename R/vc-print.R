@@ -7,14 +7,15 @@
 #' @param which (`character(1)`) the covariance matrix of the estimated `"components"`, or of
 #'   the `"fixed"` effects.
 #' @param row.names,optional not used.
-#' @param level (`numeric(1)`) confidence of the intervals that the plot shows, from standard
-#'   errors.
+#' @param level (`numeric(1)`) confidence of intervals, from standard errors.
 #' @param ... further arguments of [graphics::plot()] for `plot()`, else not used.
 #' @return `print()` and `plot()` their argument, invisibly. `summary()` a list of class
 #'   `summary.variance_components` whose print shows the fixed effects, the ANOVA
 #'   table, or the last iterates too. `as.data.frame()` the table of components with the
 #'   column `method` before. `coef()` a named vector of components, `fixef()` of fixed
-#'   effects, `vcov()` a matrix (`NULL` where the method gives none), `nobs()` the number of
+#'   effects, `vcov()` a matrix (`NULL` where the method gives none), `confint()` estimates
+#'   plus and minus normal quantiles of standard errors (symmetric, and rough for few levels:
+#'   [confint()][confint.lmmfit] of a fit has profile intervals), `nobs()` the number of
 #'   records.
 #' @examples
 #' out <- variance_components(travel ~ 1 + (1 | Rail), nlme::Rail, method = "ANOVA")
@@ -144,6 +145,19 @@ fixef.variance_components <- function(object, ...) object$beta
 vcov.variance_components <- function(object, which = c("components", "fixed"), ...) {
   which <- check_choice(which, c("components", "fixed"))
   if (which == "fixed") object$beta_vcov else object$vcov
+}
+
+#' @rdname print.variance_components
+#' @param parm names or numbers of components, by default all.
+#' @export
+confint.variance_components <- function(object, parm, level = 0.95, ...) {
+  rlang::check_dots_empty()
+  level <- check_number(level, 0.001, 0.9999)
+  tails <- c(1 - level, 1 + level) / 2
+  table <- object$components
+  out <- table$variance + outer(table$se, stats::qnorm(tails))
+  dimnames(out) <- list(table$component, paste(format(100 * tails, trim = TRUE), "%"))
+  if (missing(parm)) out else out[parm, , drop = FALSE]
 }
 
 #' @export

@@ -50,7 +50,7 @@ likelihood_notes <- function(fit) {
     "The covariance of the effects is singular: standard errors are those on this boundary."
   },
   if (identical(opt$bound, "upper")) {
-    "The residual variance is estimated as zero; on this boundary there are no standard errors."
+    "The residual variance is estimated as zero: there are no standard errors there."
   })
 }
 

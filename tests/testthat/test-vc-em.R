@@ -50,6 +50,9 @@ test_that("EM says when it has not converged", {
   expect_identical(nrow(em$iterates), 51L)
   expect_true(all(is.na(em$components$se)))
   expect_match(em$notes[[1]], "Not converged after 50 iterations")
+  optimum <- variance_components(Yield ~ 1 + (1 | Batch), lme4::Dyestuff2)$criterion
+  expect_match(em$notes[[3]], paste(format(em$criterion - optimum, digits = 2), "lower"),
+               fixed = TRUE)
   few <- variance_components(Yield ~ 1 + (1 | Batch), lme4::Dyestuff, method = "EM-REML",
                              start = c(1000, 100), max_iterations = 2)
   expect_equal(unlist(few$iterates[1, 3:4], use.names = FALSE), c(1000, 100))

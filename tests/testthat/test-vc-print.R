@@ -9,6 +9,10 @@ test_that("results print, are tables, and plot", {
   expect_named(table, c("method", "component", "variance", "se", "bound", "share",
                         "share_se"))
   expect_identical(table$component, c("cask:batch", "batch", "Residual"))
+  interval <- confint(out, "batch", level = 0.9)
+  expect_equal(interval[1, ], table$variance[2] + table$se[2] * stats::qnorm(c(0.05, 0.95)),
+               ignore_attr = TRUE)
+  expect_identical(colnames(interval), c("5 %", "95 %"))
   grDevices::pdf(NULL)
   withr::defer(grDevices::dev.off())
   expect_identical(plot(out), out)
