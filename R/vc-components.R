@@ -61,7 +61,7 @@ new_components <- function(method, component, variance, se = NA_real_, bound = F
 #'     least-squares residuals on what they expect. Covariates are projected from the
 #'     relationship matrices too, so that estimates are unbiased. `"HE"` takes all products
 #'     and the squares (it is MINQUE0, and `gemma -vc 1`), `"HE-pairs"` those of different
-#'     records (GCTA's HE-CP), `"HE-SD"` squared differences (the original regression, of any
+#'     records (GCTA's HE-CP, which centres the response but not the matrix), `"HE-SD"` squared differences (the original regression, of any
 #'     pairs). Argument `se`: `"normal"`, 2 tr(Q V Q V) at the estimates;
 #'     `"empirical"`, GEMMA's, with one V replaced by what was observed; `"jackknife"`, which
 #'     leaves out one individual (level of the outermost grouping factor) at a time, as GCTA

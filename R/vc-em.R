@@ -37,10 +37,10 @@ vc_em <- function(model, max_iterations = 2000L, tolerance = 1e-8, start = NULL,
 # What method REML reaches, of whose time the result's is free.
 beside_newton <- function(model, path) {
   opt <- engine_optimise(model$engine, TRUE, lmm_control())
-  criterion <- engine_criterion(model$engine, opt$theta, TRUE)
-  paste0("Newton's method (REML) takes ", n_of(opt$iterations, "iteration"),
-         "; its -2 log-likelihood is ", format(max(0, path$criterion - criterion),
-                                               digits = 2), " lower.")
+  lower <- path$criterion - engine_criterion(model$engine, opt$theta, TRUE)
+  paste0("Newton's method (REML) takes ", n_of(opt$iterations, "iteration"), " to ",
+         if (lower < 1e-8) "the same -2 log-likelihood." else
+           paste0("a -2 log-likelihood that is ", format(lower, digits = 2), " lower."))
 }
 
 # Iterations until what remains is below the tolerance, relative to the sum of the

@@ -50,3 +50,14 @@ test_that("covariances of forms are those of normal data", {
   }))
   expect_equal(ours, theirs)
 })
+
+test_that("too many effects are refused, or cost the standard errors", {
+  fit <- lmmfit(y ~ x + (1 | a) + (1 | b), unbalanced_example())
+  model <- fit_model(fit)
+  expect_null(reduced_model(model, call = NULL, limit = 12L))
+  out <- moments_result(model, "MINQUE", 1:3, NULL, "Any.")
+  expect_true(all(is.na(out$components$se)))
+  expect_match(out$notes, "No standard errors")
+  expect_kinlmm_error(abort_method_size("HE-SD", NULL, 6000L, NULL), "method_size",
+                      c("6,000 x 6,000", "more records"))
+})
