@@ -61,14 +61,14 @@ new_components <- function(method, component, variance, se = NA_real_, bound = F
 #'     least-squares residuals on what they expect. Covariates are projected from the
 #'     relationship matrices too, so that estimates are unbiased. `"HE"` takes all products
 #'     and the squares (it is MINQUE0, and `gemma -vc 1`), `"HE-pairs"` those of different
-#'     records (GCTA's HE-CP, which centres the response but not the matrix), `"HE-SD"` squared differences (the original regression, of any
-#'     pairs). Argument `se`: `"normal"`, 2 tr(Q V Q V) at the estimates;
-#'     `"empirical"`, GEMMA's, with one V replaced by what was observed; `"jackknife"`, which
-#'     leaves out one individual (level of the outermost grouping factor) at a time, as GCTA
-#'     does, and takes them as independent: among close relatives it is far too small. So is
-#'     what a program for regression prints, which takes pairs as independent. Matrices of the
-#'     order of the records are formed, of at most 6,000; `"HE"` with normal standard errors
-#'     does without.}
+#'     records (GCTA's HE-CP, which centres the response but not the matrix), `"HE-SD"`
+#'     squared differences (the original regression, of any pairs). Argument `se`:
+#'     `"normal"`, 2 tr(Q V Q V) at the estimates; `"empirical"`, GEMMA's, with one V
+#'     replaced by what was observed; `"jackknife"`, which leaves out one individual (level
+#'     of the outermost grouping factor) at a time, as GCTA does, and takes them as
+#'     independent: among close relatives it is far too small. So is what a program for
+#'     regression prints, which takes pairs as independent. Matrices of the order of the
+#'     records are formed, of at most 6,000; `"HE"` with normal standard errors does without.}
 #'   \item{`"Bayes"`}{where the package has it: samples from the posterior.}
 #' }
 #' With weights all is computed from rows multiplied by their roots.
