@@ -1,4 +1,5 @@
 test_that("EM ends where REML does, and never goes down", {
+  skip_if_not_installed("lme4")
   d <- unbalanced_example()
   at <- repeated_example()
   K <- at$K
