@@ -1074,6 +1074,83 @@ abort_variance_term <- function(label, k, found, call) {
 
 # Variance components ----
 
+abort_method <- function(method, known, call) {
+  abort_kinlmm(c(
+    "{.arg method} must be the name of a method.",
+    "x" = "It is {describe(method)}.",
+    "i" = "Methods are {some_of(known, length(known))}."
+  ), "argument", arg = "method", call = call)
+}
+
+# unknown, known: names of arguments; unknown may be empty for those without a name.
+abort_settings <- function(unknown, known, method, call) {
+  shown <- replace(unknown, unknown == "", "(without a name)")
+  abort_kinlmm(c(
+    "Method {.val {method}} must be given only arguments that it has.",
+    "x" = "{some_of(shown)} {if (length(unknown) == 1L) 'is' else 'are'} not among them.",
+    "i" = if (length(known) > 0L) "It has {some_of(known)}." else "It has none."
+  ), "argument", arg = unknown, call = call)
+}
+
+# given: arguments beside a fit.
+abort_fit_arguments <- function(given, call) {
+  abort_kinlmm(c(
+    "A fitted model has its data already: {.arg formula} alone must be given.",
+    "x" = "{some_of(given)} {if (length(given) == 1L) 'is' else 'are'} given too."
+  ), "argument", arg = given, call = call)
+}
+
+abort_one_response <- function(call) {
+  abort_kinlmm(c(
+    "The model must have one response.",
+    "x" = "{.code cbind()} gives several."
+  ), "response", call = call)
+}
+
+# terms: those of the model that the method can't do; why: a sentence.
+abort_method_terms <- function(method, terms, why, call) {
+  names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
+  abort_kinlmm(c("{method} is not for models with {names}.", "x" = why),
+               "method_terms", terms = unname(names), call = call)
+}
+
+# terms: NULL where the records are too many.
+abort_method_size <- function(method, terms, limit, call) {
+  abort_kinlmm(c(
+    "{method} needs matrices of at most {count(limit)} x {count(limit)}.",
+    "x" = if (is.null(terms)) "There are more records." else "There are more random effects.",
+    "i" = "REML, ML, EM-REML and MINQUE have no such limit."
+  ), "method_size", limit = limit, call = call)
+}
+
+# terms: those whose sums of squares have no degrees of freedom, in the order of all.
+abort_confounded <- function(terms, order, call) {
+  names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
+  abort_kinlmm(c(
+    "The sum of squares of {names} must have degrees of freedom.",
+    "x" = "Beside the fixed effects and the terms before it there are none left.",
+    "i" = if (length(order) > 1L) "The order of the terms is {some_of(order)}."
+  ), "confounded", order = order, call = call)
+}
+
+abort_no_residual <- function(terms, call) {
+  names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
+  abort_kinlmm(c(
+    "The residual sum of squares must have degrees of freedom.",
+    "x" = "The effects of {names} fit every record, with any response.",
+    "i" = "Repeated records leave some; REML, MINQUE and HE do without."
+  ), "no_residual", call = call)
+}
+
+abort_henderson <- function(fixed, call) {
+  columns <- setdiff(colnames(fixed$X), "(Intercept)")
+  abort_kinlmm(c(
+    "Henderson's method I must have no fixed effect but the mean.",
+    "x" = "There are {some_of(columns)}: beside them its estimates would be biased.",
+    "i" = "Method {.val ANOVA-III} adjusts for fixed effects."
+  ), "henderson", columns = columns, call = call)
+}
+
 # Sampling ----
 
 # Heritability ----

@@ -114,7 +114,7 @@ influence.lmmfit <- function(model, groups = NULL, data = NULL, do.coef = TRUE, 
   sub <- function(what) sprintf("%s[-%s]", what, name)
   gather <- function(what) do.call(rbind, lapply(without, `[[`, what))
   pick <- function(what) vapply(without, `[[`, without[[1L]][[what]], what)
-  out <- list(model$coefficients, gather("fixed"), variance_components(model),
+  out <- list(model$coefficients, gather("fixed"), lmer_components(model),
               gather("variance"), model$vcov, lapply(without, `[[`, "vcov"), name,
               names(rows), pick("converged"), pick("evaluations"))
   names(out) <- c("fixed.effects", sub("fixed.effects"), "var.cov.comps",
@@ -148,7 +148,7 @@ deletion_groups <- function(model, groups, data, call) {
 subset_estimates <- function(fit, out) {
   engine <- tryCatch(subset_engine(fit, -out), error = function(e) NULL)
   p <- length(fit$coefficients)
-  variance <- variance_components(fit)
+  variance <- lmer_components(fit)
   if (is.null(engine)) {
     return(list(fixed = fit$coefficients * NA, variance = variance * NA,
                 vcov = fit$vcov * NA, converged = FALSE, evaluations = 0))
@@ -162,7 +162,7 @@ subset_estimates <- function(fit, out) {
   vcov <- fit$vcov * NA
   vcov[kept, kept] <- sigma2 * at$unscaled
   list(fixed = replace(fit$coefficients * NA, kept, at$beta),
-       variance = variance_components(fit), vcov = vcov, converged = opt$converged,
+       variance = lmer_components(fit), vcov = vcov, converged = opt$converged,
        evaluations = opt$evaluations)
 }
 
@@ -184,7 +184,7 @@ subset_engine <- function(fit, rows) {
 }
 
 # sigma^2, then by term the lower triangle of its covariance matrix, in lme4's names.
-variance_components <- function(fit) {
+lmer_components <- function(fit) {
   factors <- term_factors(fit$random, fit$theta * fit$sigma)
   parts <- lapply(names(factors), function(label) {
     V <- tcrossprod(factors[[label]])

@@ -83,7 +83,7 @@ two_stage <- function(formula, data = NULL, second = ~ 1, weighted = TRUE,
                 na.action = attr(model$frame$frame, "na.action")))
   if (single) out <- c(out, single_stage(model, call, data, method != "ML", parent.frame()))
   out$comparison <- compare_stages(out)
-  out$components <- compare_components(out)
+  out$components <- stage_components(out)
   structure(out, class = "two_stage")
 }
 
