@@ -354,7 +354,7 @@ compare_stages <- function(x) {
 }
 
 # sigma2 and the lower triangle of D by each method.
-compare_components <- function(x) {
+stage_components <- function(x) {
   k <- ncol(x$Z)
   pairs <- lower_pairs(k)
   labels <- colnames(x$Z)
