@@ -113,13 +113,22 @@ fixed_model <- function(formula, mf_call, data, groups, full, contrasts, env, ca
   for (group in groups) {
     parts$all[[3L]] <- call("+", parts$all[[3L]], call("(", str2lang(group)))
   }
-  frame <- model_frame(parts, mf_call, data, env, call)
+  frame <- one_response(model_frame(parts, mf_call, data, env, call), call)
   terms <- frame_terms(parts$fixed, frame$frame)
   contrasts <- known_contrasts(contrasts, terms, call)
   if (full) contrasts <- c(contrasts, full_contrasts(terms, frame$frame, names(contrasts)))
   design <- design_matrix(terms, frame$frame, contrasts, "fixed effects", call)
   if (ncol(design$X) == 0L) abort_no_fixed(call)
   list(formula = parts$formula, frame = frame, terms = terms, design = design)
+}
+
+# The frame of model_frame(), of one response.
+one_response <- function(frame, call) {
+  if (!is.null(frame$responses)) {
+    found <- paste("one with", ncol(frame$responses))
+    abort_argument("formula", "one with a single response", found, call)
+  }
+  frame
 }
 
 # A column for each level of the factors of `terms`, but those in `given`.
@@ -155,6 +164,7 @@ kinship_covariance <- function(kinship, h2, frame, call) {
   for (at in seq_along(kinship)) {
     group <- names(kinship)[[at]]
     ids <- group_factor(frame$frame[[as_text(str2lang(group))]])
+    if (anyNA(ids)) abort_group_missing(group, sum(is.na(ids)), call)
     K <- check_kinship(kinship[[at]], levels(ids), group, "kinship", call)
     rows <- match(levels(ids), rownames(K))[ids]
     V <- V + h2[[at]] * K[rows, rows]
@@ -273,8 +283,9 @@ new_blue <- function(call, model, metric, solution, sigma2, kinship, h2, covaria
     ginverse = solution$kind, X = X, fitted = fitted, residuals = frame$y - fitted,
     method = method, h2 = if (!is.null(kinship)) stats::setNames(h2, names(kinship)),
     metric = metric, frame = frame$frame, y = frame$y, weights = frame$weights,
-    offset = frame$offset, terms = model$terms, xlevels = model$design$xlevels,
-    contrasts = model$design$contrasts, na.action = attr(frame$frame, "na.action")
+    offset = frame$offset, variables = frame$variables,
+    fixed = c(list(terms = model$terms), model$design[c("xlevels", "contrasts")]),
+    na.action = attr(frame$frame, "na.action")
   ), class = "blue")
 }
 
@@ -494,15 +505,9 @@ predict.blue <- function(object, newdata = NULL, se.fit = FALSE, ...) {
 
 # X and the offset of new records.
 new_design <- function(object, newdata, call) {
-  terms <- stats::delete.response(object$terms)
-  missing <- setdiff(all.vars(terms), names(newdata))
-  missing <- missing[!vapply(missing, exists, NA, envir = environment(object$formula))]
-  if (length(missing) > 0L) abort_variable(missing, names(newdata), call)
-  frame <- tryCatch(
-    stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = object$xlevels),
-    error = function(e) abort_frame(e, call)
-  )
-  X <- stats::model.matrix(terms, frame, contrasts.arg = object$contrasts)
+  frame <- predict_frame(object, list(), newdata, TRUE, stats::na.pass, call)
+  X <- stats::model.matrix(stats::delete.response(object$fixed$terms), frame,
+                           contrasts.arg = object$fixed$contrasts)
   offset <- stats::model.offset(frame)
   list(X = X[, colnames(object$X), drop = FALSE], offset = if (is.null(offset)) 0 else offset)
 }

@@ -99,7 +99,7 @@ mme.formula <- function(object, data = NULL, kinship = NULL, variances, residual
   if (missing(residual)) residual <- NULL
   check_data(data, here)
   parts <- model_formula(object, data, here)
-  frame <- model_frame(parts, call, data, parent.frame(), here)
+  frame <- one_response(model_frame(parts, call, data, parent.frame(), here), here)
   env <- parent.frame()
   kernel <- function(expr) eval_kernel(expr, data, object, env, here)
   random <- label_terms(model_random(parts, frame$frame, kinship, kernel, here, TRUE))
@@ -221,12 +221,14 @@ new_mme <- function(X, frame, random, variances, residual, sparse, pev, formula,
     blocks = blocks, Z = do.call(cbind, unname(lapply(blocks, `[[`, "Z")))
   )
   out <- mme_equations(out)
+  # what is in the equations now is not kept twice
+  out$blocks <- lapply(blocks, `[`, c("ids", "size", "prior"))
   solver <- mme_solver(out)
   out$solution <- stats::setNames(drop(solver(matrix(out$rhs))), names(out$rhs))
   p <- seq_len(ncol(X))
   out$beta <- out$solution[p]
   effects <- matrix(out$solution[setdiff(seq_along(out$rhs), p)])
-  out$u <- split_effects(as.vector(times_s(out$S, effects)), random, blocks)
+  out$u <- split_effects(as.vector(times_s(out$S, effects)), random, out$blocks)
   structure(if (pev) mme_variances(out, solver) else out, class = "mme")
 }
 
@@ -330,7 +332,7 @@ mme_block <- function(term, Psi, sparse) {
        E = if (harville) identity_matrix(q * k, sparse) else
          big_kronecker(inverse, chol2inv(root), sparse),
        S = if (harville) big_kronecker(K, unname(Psi), sparse), harville = harville,
-       ids = ids, prior = rep(kernel_diagonal(kernel, q), each = k) * rep(diag(Psi), q))
+       ids = ids, size = q * k, prior = rep(kernel_diagonal(kernel, q), each = k) * rep(diag(Psi), q))
 }
 
 # The Cholesky factor, NULL where the matrix has none that could be relied on.
@@ -423,7 +425,7 @@ effect_names <- function(random, blocks) {
 
 # A vector of all effects as matrices, levels x k, by term.
 split_effects <- function(values, random, blocks) {
-  sizes <- vapply(blocks, function(block) ncol(block$Z), integer(1))
+  sizes <- vapply(blocks, `[[`, integer(1), "size")
   end <- cumsum(sizes)
   out <- lapply(seq_along(blocks), function(b) {
     columns <- random[[b]]$columns

@@ -106,6 +106,26 @@ test_that("least squares is that of lm()", {
   }
 })
 
+test_that("offsets count in predictions", {
+  d <- mixed_example()
+  want <- stats::lm(y ~ f + offset(o), d)
+  new <- d[c(1, 8, 3), ]
+  inside <- blue(y ~ f + offset(o), d)
+  outside <- blue(y ~ f, d, offset = o)
+  expect_equal(predict(inside, new), predict(want, new), tolerance = 1e-10)
+  expect_equal(predict(outside, new), predict(want, new), tolerance = 1e-10)
+  expect_equal(predict(outside), fitted(want), tolerance = 1e-10)
+  expect_kinlmm_error(predict(inside, new["f"]), "newdata", '"o"')
+  new$f[1] <- NA
+  expect_equal(predict(inside, new), predict(want, new), tolerance = 1e-10)
+  new$f <- "z"
+  expect_error(predict(inside, new), class = "kinlmm_error")
+  withr::local_options(contrasts = c("contr.helmert", "contr.poly"))
+  helmert <- blue(y ~ f, d)
+  withr::local_options(contrasts = c("contr.treatment", "contr.poly"))
+  expect_equal(predict(helmert, d[1:3, ]), fitted(helmert)[1:3], tolerance = 1e-10)
+})
+
 test_that("missing values and subsets are those of lm()", {
   d <- mixed_example()
   d$y[c(3, 9)] <- NA
@@ -210,6 +230,14 @@ test_that("arguments that make no sense are errors", {
   d <- weight_gain()
   expect_kinlmm_error(blue(gain ~ (1 | group), d), "fixed_only", "(1 | group)")
   expect_kinlmm_error(blue(gain ~ 0, d), "no_fixed")
+  expect_kinlmm_error(blue(cbind(gain, gain + 1:6) ~ group, d), "argument", "single response")
+  d$id <- c(NA, letters[2:6])
+  K <- structure(diag(5), dimnames = rep(list(letters[2:6]), 2))
+  expect_kinlmm_error(blue(gain ~ group, d, kinship = list(id = K), h2 = 0.5,
+                           na.action = stats::na.pass), "group", "missing in 1 row")
+  expect_kinlmm_error(blue(gain ~ group, d, kinship = list(id = K[-1, -1]), h2 = 0.5),
+                      "kinship_ids", '"b"')
+  d$id <- NULL
   expect_kinlmm_error(blue(gain ~ group, d, h2 = 0.5), "argument", "`kinship` is not given")
   expect_kinlmm_error(blue(gain ~ group, d, kinship = list(id = diag(6))), "argument",
                       "`h2` is not given")
