@@ -211,7 +211,7 @@ check_variances <- function(variances, random, call) {
 
 # frame: anything with y, weights and offset.
 new_mme <- function(X, frame, random, variances, residual, sparse, pev, formula, call) {
-  blocks <- Map(function(term, Psi) mme_block(term, Psi, sparse), random, variances)
+  blocks <- Map(function(term, Psi) mme_block(term, Psi, sparse, pev), random, variances)
   harville <- vapply(blocks, `[[`, NA, "harville")
   out <- list(
     call = call, formula = formula, form = c("henderson", "harville")[1L + any(harville)],
@@ -317,7 +317,7 @@ times_s <- function(S, x) if (is.null(S)) x else as.matrix(S %*% x)
 # One term: Z (n x q k, the effects of a level side by side), E, which is added to Z'R^-1 Z,
 # S with u = S a (NULL: the identity), the prior variances, and the ids. Where Var(u) has no
 # inverse E = I and S = Var(u).
-mme_block <- function(term, Psi, sparse) {
+mme_block <- function(term, Psi, sparse, pev) {
   kernel <- term$kernel
   ids <- if (is.null(kernel)) levels(term$factor) else
     if (inherits(kernel, "kinlmm_precision")) rownames(kernel$Q) else rownames(kernel)
@@ -332,7 +332,8 @@ mme_block <- function(term, Psi, sparse) {
        E = if (harville) identity_matrix(q * k, sparse) else
          big_kronecker(inverse, chol2inv(root), sparse),
        S = if (harville) big_kronecker(K, unname(Psi), sparse), harville = harville,
-       ids = ids, size = q * k, prior = rep(kernel_diagonal(kernel, q), each = k) * rep(diag(Psi), q))
+       ids = ids, size = q * k,
+       prior = if (pev) rep(kernel_diagonal(kernel, q), each = k) * rep(diag(Psi), q))
 }
 
 # The Cholesky factor, NULL where the matrix has none that could be relied on.
