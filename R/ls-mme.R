@@ -124,6 +124,12 @@ mme.lmmfit <- function(object, sparse = FALSE, pev = TRUE, ...) {
           object$formula, object$call)
 }
 
+#' @export
+mme.default <- function(object, ...) {
+  abort_argument("object", "a formula or a model fitted by lmmfit()", describe(object),
+                 rlang::current_env())
+}
+
 check_sparse <- function(sparse, call) {
   check_flag(sparse, "sparse", call)
   if (sparse && !requireNamespace("Matrix", quietly = TRUE)) {

@@ -196,6 +196,12 @@ test_that("with two kinships, and with h2 one, V is as it must be", {
                coef(blue(y ~ x, d, covariance = unname(K))), tolerance = 1e-11)
   expect_equal(coef(blue(y ~ x, d, kinship = list(id = K), h2 = 0)),
                coef(blue(y ~ x, d)), tolerance = 1e-12)
+  d[["my id"]] <- d$id
+  spaced <- blue(y ~ x, d, kinship = list(`my id` = K), h2 = 0.4)
+  called <- blue(y ~ x, d, kinship = list(`factor(id)` = K), h2 = 0.4)
+  plain <- blue(y ~ x, d, kinship = list(id = K), h2 = 0.4)
+  expect_equal(coef(spaced), coef(plain))
+  expect_equal(coef(called), coef(plain))
   # L is centred: of rank 19
   expect_kinlmm_error(blue(y ~ x, d, kinship = list(id = L), h2 = 1),
                       "covariance_singular", "no variance")
@@ -280,4 +286,25 @@ test_that("means that are not estimable are NA", {
   expect_true(is.na(got$fit[2]) && is.na(got$se.fit[2]))
   expect_output(print(summary(fit)), "x2 (!)", fixed = TRUE)
   expect_true(all(is.na(confint(fit)[2:3, ])))
+})
+
+test_that("the usual functions read a fit", {
+  d <- mixed_example()
+  fit <- blue(y ~ x + f, d, weights = w)
+  want <- stats::lm(y ~ x + f, d, weights = w)
+  expect_equal(deviance(fit), deviance(want))
+  expect_equal(weights(fit), weights(want))
+  expect_equal(formula(fit), y ~ x + f, ignore_attr = TRUE)
+  expect_identical(attr(terms(fit), "term.labels"), c("x", "f"))
+  expect_identical(df.residual(fit), 116L)
+  expect_equal(coef(update(fit, . ~ x)), coef(stats::lm(y ~ x, d, weights = w)))
+  expect_equal(BIC(fit), BIC(want))
+  expect_equal(residuals(fit, "pearson", scaled = TRUE),
+               residuals(want, "pearson") / sigma(want))
+  file <- withr::local_tempfile(fileext = ".png")
+  withr::with_png(file, {
+    expect_invisible(plot(fit))
+    expect_invisible(plot(fit, "qq"))
+  })
+  expect_gt(file.size(file), 1000)
 })
