@@ -52,7 +52,7 @@
 #'   there is no V^-1, which is said.
 #'
 #' @references
-#' Aitken AC (1936). On least squares and linear combinations of observations. Proceedings
+#' Aitken AC (1936). On least squares and linear combination of observations. Proceedings
 #' of the Royal Society of Edinburgh 55, 42-48. \doi{10.1017/S0370164600014346}
 #'
 #' Searle SR (1971). Linear Models. Wiley, New York.
