@@ -105,13 +105,15 @@ two_stage_model <- function(formula, second, data, mf_call, env, call) {
   all <- fixed
   all[[3L]] <- call("+", call("+", call("(", fixed[[3L]]), call("(", second[[2L]])),
                     call("(", group))
-  frame <- model_frame(list(all = all, fixed = fixed), mf_call, data, env, call)
+  frame <- one_response(model_frame(list(all = all, fixed = fixed), mf_call, data, env, call),
+                        call)
   first_terms <- frame_terms(fixed, frame$frame)
   side <- second
   environment(side) <- environment(fixed)
   second_terms <- frame_terms(side, frame$frame)
   Z <- design_matrix(first_terms, frame$frame, NULL, "regressions of the subjects", call)$X
   factor <- eval_group(group, frame$frame, call)
+  if (anyNA(factor)) abort_group_missing(as_text(group), sum(is.na(factor)), call)
   # made of all rows, so that what varies within a subject is seen
   W <- design_matrix(second_terms, frame$frame, NULL, "second stage", call)$X
   W <- one_row_each(W, factor, as_text(group), call)

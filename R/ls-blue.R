@@ -52,7 +52,7 @@
 #'   there is no V^-1, which is said.
 #'
 #' @references
-#' Aitken AC (1936). On least squares and linear combinations of observations. Proceedings
+#' Aitken AC (1936). On least squares and linear combination of observations. Proceedings
 #' of the Royal Society of Edinburgh 55, 42-48. \doi{10.1017/S0370164600014346}
 #'
 #' Searle SR (1971). Linear Models. Wiley, New York.
@@ -111,15 +111,27 @@ fixed_model <- function(formula, mf_call, data, groups, full, contrasts, env, ca
     abort_fixed_only(vapply(parts$bars, describe_bar, character(1)), call)
   }
   for (group in groups) {
-    parts$all[[3L]] <- call("+", parts$all[[3L]], call("(", str2lang(group)))
+    parts$all[[3L]] <- call("+", parts$all[[3L]], call("(", group_language(group)))
   }
-  frame <- model_frame(parts, mf_call, data, env, call)
+  frame <- one_response(model_frame(parts, mf_call, data, env, call), call)
   terms <- frame_terms(parts$fixed, frame$frame)
   contrasts <- known_contrasts(contrasts, terms, call)
   if (full) contrasts <- c(contrasts, full_contrasts(terms, frame$frame, names(contrasts)))
   design <- design_matrix(terms, frame$frame, contrasts, "fixed effects", call)
   if (ncol(design$X) == 0L) abort_no_fixed(call)
   list(formula = parts$formula, frame = frame, terms = terms, design = design)
+}
+
+# "id" or "factor(id)", and names that R could not read, such as "my id".
+group_language <- function(group) tryCatch(str2lang(group), error = function(e) as.name(group))
+
+# The frame of model_frame(), of one response.
+one_response <- function(frame, call) {
+  if (!is.null(frame$responses)) {
+    found <- paste("one with", ncol(frame$responses))
+    abort_argument("formula", "one with a single response", found, call)
+  }
+  frame
 }
 
 # A column for each level of the factors of `terms`, but those in `given`.
@@ -142,7 +154,7 @@ check_shares <- function(kinship, h2, call) {
   if (is.null(h2)) abort_share_alone("kinship", "h2", call)
   count <- length(kinship)
   if (!is.numeric(h2) || length(h2) != count || any(!is.finite(h2)) || any(h2 < 0) ||
-        sum(h2) > 1) {
+        sum(h2) > 1 + 1e-12) {
     must <- if (count == 1L) "a number between 0 and 1" else
       paste("as many as `kinship`,", count, "numbers not below 0 with a sum of at most 1")
     abort_argument("h2", must, describe(h2), call)
@@ -151,10 +163,11 @@ check_shares <- function(kinship, h2, call) {
 
 # V, n x n, of records whose ids are in the frame.
 kinship_covariance <- function(kinship, h2, frame, call) {
-  V <- diag((1 - sum(h2)) / frame$weights, length(frame$y))
+  V <- diag(max(1 - sum(h2), 0) / frame$weights, length(frame$y))
   for (at in seq_along(kinship)) {
     group <- names(kinship)[[at]]
-    ids <- group_factor(frame$frame[[as_text(str2lang(group))]])
+    ids <- group_factor(frame$frame[[as_text(group_language(group))]])
+    if (anyNA(ids)) abort_group_missing(group, sum(is.na(ids)), call)
     K <- check_kinship(kinship[[at]], levels(ids), group, "kinship", call)
     rows <- match(levels(ids), rownames(K))[ids]
     V <- V + h2[[at]] * K[rows, rows]
@@ -273,8 +286,9 @@ new_blue <- function(call, model, metric, solution, sigma2, kinship, h2, covaria
     ginverse = solution$kind, X = X, fitted = fitted, residuals = frame$y - fitted,
     method = method, h2 = if (!is.null(kinship)) stats::setNames(h2, names(kinship)),
     metric = metric, frame = frame$frame, y = frame$y, weights = frame$weights,
-    offset = frame$offset, terms = model$terms, xlevels = model$design$xlevels,
-    contrasts = model$design$contrasts, na.action = attr(frame$frame, "na.action")
+    offset = frame$offset, variables = frame$variables,
+    fixed = c(list(terms = model$terms), model$design[c("xlevels", "contrasts")]),
+    na.action = attr(frame$frame, "na.action")
   ), class = "blue")
 }
 
@@ -311,15 +325,17 @@ print_blue_head <- function(x) {
 #' @param newdata (`data.frame`) new records; by default those of the fit.
 #' @param se.fit (`logical(1)`) standard errors of the means, too.
 #' @param type of residuals: `"response"`, y - X b; `"pearson"`, times the square root of the
-#'   weights; or `"normalized"`, made uncorrelated by the Cholesky factor of V. The last two
-#'   are not divided by sigma.
+#'   weights; or `"normalized"`, made uncorrelated by the Cholesky factor of V.
+#' @param scaled (`logical(1)`) divide the residuals by sigma.
+#' @param which (`character(1)`) scaled residuals against fitted values (`"fitted"`), or
+#'   their normal quantile plot (`"qq"`).
 #' @param REML (`logical(1)`) the likelihood of the data free of fixed effects. That of a
 #'   rank-deficient X is of its first independent columns.
 #' @param digits significant digits.
 #' @param signif.stars (`logical(1)`) mark small p-values by stars.
-#' @param ... not used.
-#' @return `summary()`: a list of class `summary.blue` with the table `coefficients` (p x 4;
-#'   NA in the rows of coefficients that are not estimable but for the estimate, the value in
+#' @param ... in `plot()` passed to [graphics::plot()]; else not used.
+#' @return `deviance()`: the residual sum of squares, in the metric of V. `summary()`: a list of
+#'   class `summary.blue` with the table `coefficients` (p x 4; NA in the rows of coefficients that are not estimable but for the estimate, the value in
 #'   the solution), and `estimable` (p). `confint()`: p x 2, NA in such rows. `predict()`:
 #'   means X b of new records, NA, with a message, where they are not estimable; with
 #'   `se.fit` a list of `fit` and `se.fit`. `logLik()`: at the ML (REML) estimate of sigma2,
@@ -408,12 +424,34 @@ fitted.blue <- function(object, ...) stats::napredict(object$na.action, object$f
 
 #' @rdname blue-methods
 #' @export
-residuals.blue <- function(object, type = c("response", "pearson", "normalized"), ...) {
+residuals.blue <- function(object, type = c("response", "pearson", "normalized"),
+                           scaled = FALSE, ...) {
   type <- check_choice(type, c("response", "pearson", "normalized"))
   r <- object$residuals
   if (type == "pearson") r <- r * sqrt(object$weights)
   if (type == "normalized") r[] <- object$metric$whiten(matrix(r))
+  if (check_flag(scaled)) r <- r / sqrt(object$sigma2)
   stats::naresid(object$na.action, r)
+}
+
+#' @rdname blue-methods
+#' @export
+deviance.blue <- function(object, ...) object$rss
+
+#' @rdname blue-methods
+#' @export
+terms.blue <- function(x, ...) x$fixed$terms
+
+#' @rdname blue-methods
+#' @export
+weights.blue <- function(object, ...) stats::naresid(object$na.action, object$weights)
+
+#' @rdname blue-methods
+#' @export
+plot.blue <- function(x, which = c("fitted", "qq"), ...) {
+  which <- check_choice(which, c("fitted", "qq"))
+  if (which == "fitted") plot_fitted(x, ...) else plot_quantiles(x, ...)
+  invisible(x)
 }
 
 #' @rdname blue-methods
@@ -494,15 +532,9 @@ predict.blue <- function(object, newdata = NULL, se.fit = FALSE, ...) {
 
 # X and the offset of new records.
 new_design <- function(object, newdata, call) {
-  terms <- stats::delete.response(object$terms)
-  missing <- setdiff(all.vars(terms), names(newdata))
-  missing <- missing[!vapply(missing, exists, NA, envir = environment(object$formula))]
-  if (length(missing) > 0L) abort_variable(missing, names(newdata), call)
-  frame <- tryCatch(
-    stats::model.frame(terms, newdata, na.action = stats::na.pass, xlev = object$xlevels),
-    error = function(e) abort_frame(e, call)
-  )
-  X <- stats::model.matrix(terms, frame, contrasts.arg = object$contrasts)
+  frame <- predict_frame(object, list(), newdata, TRUE, stats::na.pass, call)
+  X <- stats::model.matrix(stats::delete.response(object$fixed$terms), frame,
+                           contrasts.arg = object$fixed$contrasts)
   offset <- stats::model.offset(frame)
   list(X = X[, colnames(object$X), drop = FALSE], offset = if (is.null(offset)) 0 else offset)
 }

@@ -74,6 +74,12 @@ estimable.lmmfit <- function(object, L, strict = FALSE,
   out
 }
 
+#' @export
+estimable.default <- function(object, L, ...) {
+  abort_argument("object", "a fit by blue(), mme() or lmmfit()", describe(object),
+                 rlang::current_env())
+}
+
 # X with the columns that model_fixed() left out.
 all_columns_design <- function(object, call) {
   if (length(object$dropped) == 0L) return(object$fixed$X)

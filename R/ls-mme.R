@@ -99,7 +99,7 @@ mme.formula <- function(object, data = NULL, kinship = NULL, variances, residual
   if (missing(residual)) residual <- NULL
   check_data(data, here)
   parts <- model_formula(object, data, here)
-  frame <- model_frame(parts, call, data, parent.frame(), here)
+  frame <- one_response(model_frame(parts, call, data, parent.frame(), here), here)
   env <- parent.frame()
   kernel <- function(expr) eval_kernel(expr, data, object, env, here)
   random <- label_terms(model_random(parts, frame$frame, kinship, kernel, here, TRUE))
@@ -122,6 +122,12 @@ mme.lmmfit <- function(object, sparse = FALSE, pev = TRUE, ...) {
   variances <- lapply(term_factors(object$random, object$theta * object$sigma), tcrossprod)
   new_mme(object$fixed$X, object, object$random, variances, object$sigma^2, sparse, pev,
           object$formula, object$call)
+}
+
+#' @export
+mme.default <- function(object, ...) {
+  abort_argument("object", "a formula or a model fitted by lmmfit()", describe(object),
+                 rlang::current_env())
 }
 
 check_sparse <- function(sparse, call) {
@@ -211,7 +217,7 @@ check_variances <- function(variances, random, call) {
 
 # frame: anything with y, weights and offset.
 new_mme <- function(X, frame, random, variances, residual, sparse, pev, formula, call) {
-  blocks <- Map(function(term, Psi) mme_block(term, Psi, sparse), random, variances)
+  blocks <- Map(function(term, Psi) mme_block(term, Psi, sparse, pev), random, variances)
   harville <- vapply(blocks, `[[`, NA, "harville")
   out <- list(
     call = call, formula = formula, form = c("henderson", "harville")[1L + any(harville)],
@@ -221,12 +227,14 @@ new_mme <- function(X, frame, random, variances, residual, sparse, pev, formula,
     blocks = blocks, Z = do.call(cbind, unname(lapply(blocks, `[[`, "Z")))
   )
   out <- mme_equations(out)
+  # what is in the equations now is not kept twice
+  out$blocks <- lapply(blocks, `[`, c("ids", "size", "prior"))
   solver <- mme_solver(out)
   out$solution <- stats::setNames(drop(solver(matrix(out$rhs))), names(out$rhs))
   p <- seq_len(ncol(X))
   out$beta <- out$solution[p]
   effects <- matrix(out$solution[setdiff(seq_along(out$rhs), p)])
-  out$u <- split_effects(as.vector(times_s(out$S, effects)), random, blocks)
+  out$u <- split_effects(as.vector(times_s(out$S, effects)), random, out$blocks)
   structure(if (pev) mme_variances(out, solver) else out, class = "mme")
 }
 
@@ -315,7 +323,7 @@ times_s <- function(S, x) if (is.null(S)) x else as.matrix(S %*% x)
 # One term: Z (n x q k, the effects of a level side by side), E, which is added to Z'R^-1 Z,
 # S with u = S a (NULL: the identity), the prior variances, and the ids. Where Var(u) has no
 # inverse E = I and S = Var(u).
-mme_block <- function(term, Psi, sparse) {
+mme_block <- function(term, Psi, sparse, pev) {
   kernel <- term$kernel
   ids <- if (is.null(kernel)) levels(term$factor) else
     if (inherits(kernel, "kinlmm_precision")) rownames(kernel$Q) else rownames(kernel)
@@ -330,7 +338,8 @@ mme_block <- function(term, Psi, sparse) {
        E = if (harville) identity_matrix(q * k, sparse) else
          big_kronecker(inverse, chol2inv(root), sparse),
        S = if (harville) big_kronecker(K, unname(Psi), sparse), harville = harville,
-       ids = ids, prior = rep(kernel_diagonal(kernel, q), each = k) * rep(diag(Psi), q))
+       ids = ids, size = q * k,
+       prior = if (pev) rep(kernel_diagonal(kernel, q), each = k) * rep(diag(Psi), q))
 }
 
 # The Cholesky factor, NULL where the matrix has none that could be relied on.
@@ -423,7 +432,7 @@ effect_names <- function(random, blocks) {
 
 # A vector of all effects as matrices, levels x k, by term.
 split_effects <- function(values, random, blocks) {
-  sizes <- vapply(blocks, function(block) ncol(block$Z), integer(1))
+  sizes <- vapply(blocks, `[[`, integer(1), "size")
   end <- cumsum(sizes)
   out <- lapply(seq_along(blocks), function(b) {
     columns <- random[[b]]$columns

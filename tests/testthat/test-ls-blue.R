@@ -106,6 +106,26 @@ test_that("least squares is that of lm()", {
   }
 })
 
+test_that("offsets count in predictions", {
+  d <- mixed_example()
+  want <- stats::lm(y ~ f + offset(o), d)
+  new <- d[c(1, 8, 3), ]
+  inside <- blue(y ~ f + offset(o), d)
+  outside <- blue(y ~ f, d, offset = o)
+  expect_equal(predict(inside, new), predict(want, new), tolerance = 1e-10)
+  expect_equal(predict(outside, new), predict(want, new), tolerance = 1e-10)
+  expect_equal(predict(outside), fitted(want), tolerance = 1e-10)
+  expect_kinlmm_error(predict(inside, new["f"]), "newdata", '"o"')
+  new$f[1] <- NA
+  expect_equal(predict(inside, new), predict(want, new), tolerance = 1e-10)
+  new$f <- "z"
+  expect_error(predict(inside, new), class = "kinlmm_error")
+  withr::local_options(contrasts = c("contr.helmert", "contr.poly"))
+  helmert <- blue(y ~ f, d)
+  withr::local_options(contrasts = c("contr.treatment", "contr.poly"))
+  expect_equal(predict(helmert, d[1:3, ]), fitted(helmert)[1:3], tolerance = 1e-10)
+})
+
 test_that("missing values and subsets are those of lm()", {
   d <- mixed_example()
   d$y[c(3, 9)] <- NA
@@ -176,6 +196,12 @@ test_that("with two kinships, and with h2 one, V is as it must be", {
                coef(blue(y ~ x, d, covariance = unname(K))), tolerance = 1e-11)
   expect_equal(coef(blue(y ~ x, d, kinship = list(id = K), h2 = 0)),
                coef(blue(y ~ x, d)), tolerance = 1e-12)
+  d[["my id"]] <- d$id
+  spaced <- blue(y ~ x, d, kinship = list(`my id` = K), h2 = 0.4)
+  called <- blue(y ~ x, d, kinship = list(`factor(id)` = K), h2 = 0.4)
+  plain <- blue(y ~ x, d, kinship = list(id = K), h2 = 0.4)
+  expect_equal(coef(spaced), coef(plain))
+  expect_equal(coef(called), coef(plain))
   # L is centred: of rank 19
   expect_kinlmm_error(blue(y ~ x, d, kinship = list(id = L), h2 = 1),
                       "covariance_singular", "no variance")
@@ -210,6 +236,14 @@ test_that("arguments that make no sense are errors", {
   d <- weight_gain()
   expect_kinlmm_error(blue(gain ~ (1 | group), d), "fixed_only", "(1 | group)")
   expect_kinlmm_error(blue(gain ~ 0, d), "no_fixed")
+  expect_kinlmm_error(blue(cbind(gain, gain + 1:6) ~ group, d), "argument", "single response")
+  d$id <- c(NA, letters[2:6])
+  K <- structure(diag(5), dimnames = rep(list(letters[2:6]), 2))
+  expect_kinlmm_error(blue(gain ~ group, d, kinship = list(id = K), h2 = 0.5,
+                           na.action = stats::na.pass), "group", "missing in 1 row")
+  expect_kinlmm_error(blue(gain ~ group, d, kinship = list(id = K[-1, -1]), h2 = 0.5),
+                      "kinship_ids", '"b"')
+  d$id <- NULL
   expect_kinlmm_error(blue(gain ~ group, d, h2 = 0.5), "argument", "`kinship` is not given")
   expect_kinlmm_error(blue(gain ~ group, d, kinship = list(id = diag(6))), "argument",
                       "`h2` is not given")
@@ -252,4 +286,25 @@ test_that("means that are not estimable are NA", {
   expect_true(is.na(got$fit[2]) && is.na(got$se.fit[2]))
   expect_output(print(summary(fit)), "x2 (!)", fixed = TRUE)
   expect_true(all(is.na(confint(fit)[2:3, ])))
+})
+
+test_that("the usual functions read a fit", {
+  d <- mixed_example()
+  fit <- blue(y ~ x + f, d, weights = w)
+  want <- stats::lm(y ~ x + f, d, weights = w)
+  expect_equal(deviance(fit), deviance(want))
+  expect_equal(weights(fit), weights(want))
+  expect_equal(formula(fit), y ~ x + f, ignore_attr = TRUE)
+  expect_identical(attr(terms(fit), "term.labels"), c("x", "f"))
+  expect_identical(df.residual(fit), 116L)
+  expect_equal(coef(update(fit, . ~ x)), coef(stats::lm(y ~ x, d, weights = w)))
+  expect_equal(BIC(fit), BIC(want))
+  expect_equal(residuals(fit, "pearson", scaled = TRUE),
+               residuals(want, "pearson") / sigma(want))
+  file <- withr::local_tempfile(fileext = ".png")
+  withr::with_png(file, {
+    expect_invisible(plot(fit))
+    expect_invisible(plot(fit, "qq"))
+  })
+  expect_gt(file.size(file), 1000)
 })

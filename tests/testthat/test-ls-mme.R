@@ -272,6 +272,8 @@ test_that("what is wrong is named", {
                       "not symmetric")
   expect_kinlmm_error(make(list(g = diag(2), h = 1), residual = 0), "argument", "residual")
   expect_kinlmm_error(mme(y ~ x, d, variances = 1, residual = 1), "formula")
+  expect_kinlmm_error(mme(1), "argument", "a formula or a model")
+  expect_kinlmm_error(estimable(1, "x"), "argument", "blue(), mme() or lmmfit()")
   expect_kinlmm_error(v_forms(1), "argument", "made by mme()")
   fine <- make(list(g = diag(2), h = 1, Residual = 2))
   expect_identical(fine$residual, 2)
