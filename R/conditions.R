@@ -1037,7 +1037,7 @@ inform_markers <- function(n, absent, differ, swapped) {
   ), "markers", absent = absent, differ = differ, swapped = swapped)
 }
 
-# names: records, or what holds them.
+# n: records.
 inform_not_predictable <- function(n) {
   inform_kinlmm(c(
     "i" = "{n_of(n, 'record')} can't be predicted: without {cli::qty(n)}{?it/them}, or the
@@ -1048,6 +1048,15 @@ inform_not_predictable <- function(n) {
 abort_left_out <- function(arg, must, found, call) {
   abort_kinlmm(c("{.arg {arg}} must be {must}.", "x" = "{found}."), "argument", arg = arg,
                call = call)
+}
+
+abort_no_residual <- function(call) {
+  abort_kinlmm(c(
+    "Records can't be left out of a fit whose residual variance is zero.",
+    "x" = "Beside the other variances that of the residuals is too small for the digits of
+           a double.",
+    "i" = "{.code cross_validate(fit, refit = TRUE)} estimates the variances anew."
+  ), "no_residual", "numeric", call = call)
 }
 
 # failed: folds; why: the first message.

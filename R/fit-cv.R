@@ -41,7 +41,8 @@
 #'   \item{by_repeat}{the same over all folds of a repeat}
 #'   \item{variances}{matrix with a row for each fold, as in [influence()][influence.lmmfit]:
 #'     the variances with which it was predicted}
-#'   \item{settings}{`folds`, `groups`, `repeats`, `refit`, `h2`, `formula`, `failed` (folds)}
+#'   \item{settings}{`folds`, `groups`, `repeats`, `refit`, `h2`, `formula`, and the numbers of
+#'     folds `failed` and `not_converged`}
 #'   `summary()`: a data frame with rows `correlation`, `accuracy` (with `h2`), `intercept`,
 #'   `slope` and `mse`, columns `mean` and `sd` over all folds, and `pooled`, over all records of
 #'   a repeat, on average. `as.data.frame()`: `predictions`.
@@ -63,7 +64,7 @@ cross_validate <- function(fit, folds = 10, groups = NULL, repeats = 1, refit = 
   call <- rlang::current_env()
   check_fit(fit)
   repeats <- check_count(repeats)
-  check_flag(refit)
+  if (!check_flag(refit)) check_residual(fit, call)
   if (!is.null(h2)) h2 <- check_number(h2, 1e-6, 1)
   drawn <- draw_folds(fit, folds, groups, repeats, call)
   predicted <- if (refit) refit_folds(fit, drawn) else known_folds(fit, drawn)
@@ -76,7 +77,8 @@ cross_validate <- function(fit, folds = 10, groups = NULL, repeats = 1, refit = 
   )
   settings <- list(folds = nlevels(drawn[[1L]]), groups = if (is.character(groups)) groups,
                    grouped = !is.null(groups), repeats = count, refit = refit, h2 = h2,
-                   formula = fit$formula, failed = length(predicted$failures))
+                   formula = fit$formula, failed = length(predicted$failures),
+                   not_converged = predicted$not_converged)
   report_folds(predictions, predicted$failures)
   structure(list(predictions = predictions,
                  by_fold = accuracy_by(predictions, drawn),
@@ -108,10 +110,11 @@ draw_folds <- function(fit, folds, groups, repeats, call) {
 }
 
 # list(values: a vector of predictions for each repeat; variances: a row for each fold;
-# failures: what went wrong, by fold).
+# failures: what went wrong; not_converged: how many folds).
 refit_folds <- function(fit, drawn) {
   total <- sum(vapply(drawn, nlevels, 0L))
   failures <- character()
+  not_converged <- 0L
   variances <- NULL
   values <- with_progress("Cross-validation", total, function(tick) {
     lapply(drawn, function(fold) {
@@ -122,12 +125,14 @@ refit_folds <- function(fit, drawn) {
         out[own] <- at$predicted
         variances <<- rbind(variances, at$variances)
         failures <<- c(failures, at$failure)
+        not_converged <<- not_converged + isFALSE(at$converged)
         tick(nrow(variances), total)
       }
       out
     })
   })
-  list(values = values, variances = unname_rows(variances), failures = failures)
+  list(values = values, variances = unname_rows(variances), failures = failures,
+       not_converged = not_converged)
 }
 
 unname_rows <- function(x) {
@@ -141,7 +146,7 @@ known_folds <- function(fit, drawn) {
   })
   variances <- variance_components(fit)
   count <- sum(vapply(drawn, nlevels, 0L))
-  list(values = values, failures = character(),
+  list(values = values, failures = character(), not_converged = 0L,
        variances = matrix(variances, count, length(variances), byrow = TRUE,
                           dimnames = list(NULL, names(variances))))
 }
@@ -153,6 +158,16 @@ predict_fold <- function(fit, out) {
     return(list(predicted = NA_real_, variances = variance_components(fit) * NA,
                 failure = cli::ansi_strip(conditionMessage(fold))))
   }
+  records <- fold_records(fit, fold, out)
+  predicted <- predict_mean(fold, records)
+  predicted[!records$known] <- NA
+  list(predicted = predicted, variances = variance_components(fold),
+       converged = fold$opt$converged)
+}
+
+# Some records of a fit for predict_mean() of another that lacks them; `known`, whether
+# its fixed effects are enough.
+fold_records <- function(fit, fold, out) {
   X <- fit$fixed$X[out, , drop = FALSE]
   kept <- names(fold$coefficients)
   rows <- lapply(stats::setNames(nm = names(fit$random)), function(label) {
@@ -161,10 +176,8 @@ predict_fold <- function(fit, out) {
     list(level = match(level, rownames(term_modes(fold, label))),
          Z = term_design(term)[out, , drop = FALSE])
   })
-  predicted <- predict_mean(fold, list(X = X[, kept, drop = FALSE], offset = fit$offset[out],
-                                       rows = rows))
-  predicted[!in_row_space(X, fit$fixed$X[-out, , drop = FALSE], kept)] <- NA
-  list(predicted = predicted, variances = variance_components(fold), failure = NULL)
+  list(X = X[, kept, drop = FALSE], offset = fit$offset[out], rows = rows,
+       known = in_row_space(X, fit$fixed$X[-out, , drop = FALSE], kept))
 }
 
 # Whether rows of X are combinations of those of `others`, of whose columns `kept` are a
@@ -178,13 +191,18 @@ in_row_space <- function(X, others, kept) {
   rowSums(away > 1e-7 * rep(size, each = nrow(X))) == 0
 }
 
-# The fit to some of the rows, as far as predictions need it.
-fold_fit <- function(fit, rows) {
+# The fit to some of the rows, as far as predictions need it; with `theta` at these variance
+# ratios.
+fold_fit <- function(fit, rows, theta = NULL) {
   model <- subset_model(fit, rows)
   fit$engine <- choose_engine(model$frame, model$fixed, model$random)
   fit$random <- model$random
-  at_optimum(fit, engine_optimise(fit$engine, fit$REML, fit$control, unname(fit$theta)),
-             fit$REML)
+  opt <- if (is.null(theta)) {
+    engine_optimise(fit$engine, fit$REML, fit$control, unname(fit$theta))
+  } else {
+    list(theta = theta)
+  }
+  at_optimum(fit, opt, fit$REML)
 }
 
 report_folds <- function(predictions, failures) {
@@ -252,6 +270,9 @@ print.cross_validation <- function(x, digits = 4L, ...) {
     cat("Not predicted: ", n_of(lost, "record"), if (at$failed > 0L) {
       paste0(" (", n_of(at$failed, "fold"), " not fitted)")
     }, "\n", sep = "")
+  }
+  if (at$not_converged > 0L) {
+    cat("Not converged: ", n_of(at$not_converged, "fold"), "\n", sep = "")
   }
   cat("\nObserved and predicted values, within folds and pooled over the folds:\n")
   table <- summary(x)

@@ -51,6 +51,7 @@
 leave_one_out <- function(fit, by = NULL) {
   call <- rlang::current_env()
   check_fit(fit)
+  check_residual(fit, call)
   groups <- if (!is.null(by)) left_out_groups(fit, by, "by", call)
   at <- if (is.null(groups)) left_out_records(fit) else left_out_blocks(fit, groups)
   if (anyNA(at$residual)) inform_not_predictable(sum(is.na(at$residual)))
@@ -60,6 +61,13 @@ leave_one_out <- function(fit, by = NULL) {
   structure(out, class = c("leave_one_out", "data.frame"),
             loo = list(formula = fit$formula, groups = nlevels(groups),
                        by = if (is.character(by) && length(by) < length(fit$y)) by))
+}
+
+# With one variance ratio its upper bound leaves digits enough, with several none.
+check_residual <- function(fit, call) {
+  if (identical(fit$opt$bound, "upper") && length(fit$theta) > 1L) {
+    abort_no_residual(call)
+  }
 }
 
 # A factor over the records: of variables by name, or of a vector.
@@ -78,6 +86,10 @@ left_out_groups <- function(fit, by, arg, call) {
 
 # Residuals without each record and their variances, NA where X is short of a rank then.
 left_out_records <- function(fit) {
+  # beside a vanishing residual variance one less the leverage is rounding
+  if (identical(fit$opt$bound, "upper")) {
+    return(left_out_blocks(fit, factor(seq_along(fit$y))))
+  }
   left <- 1 - fit_leverage(fit)
   left[rowSums(design_basis(fit)^2) > 1 - 1e-10] <- NA
   residual <- fit$y - predict_mean(fit, frame_records(fit, all_columns(fit)))
@@ -98,23 +110,38 @@ left_out_blocks <- function(fit, groups) {
   residual <- fit$y - predict_mean(fit, frame_records(fit, all_columns(fit)))
   Py <- unname(residual) * root
   out <- list(residual = numeric(length(Py)), pev = numeric(length(Py)))
-  for (some in row_chunks(rows)) {
-    P <- engine_projection(fit$engine, unname(fit$theta), fit, some)
-    for (g in seq_along(some)) {
-      own <- some[[g]]
-      lost <- lost_directions(basis[own, , drop = FALSE])
-      inverse <- block_inverse(P[[g]], ncol(lost))
-      known <- rowSums(abs(basis[own, , drop = FALSE] %*% lost)) < 1e-7
-      out$residual[own] <- drop(inverse %*% Py[own]) / root[own]
-      out$pev[own] <- fit$sigma^2 * diag(inverse) / fit$weights[own]
-      out$residual[own[!known]] <- out$pev[own[!known]] <- NA
+  blocks <- projection_blocks(fit, rows)
+  for (g in seq_along(rows)) {
+    own <- rows[[g]]
+    lost <- lost_directions(basis[own, , drop = FALSE])
+    inverse <- block_inverse(blocks[[g]], ncol(lost))
+    if (is.null(inverse)) {
+      at <- left_out_directly(fit, own)
+      out$residual[own] <- at$residual
+      out$pev[own] <- at$pev
+      next
     }
+    known <- rowSums(abs(basis[own, , drop = FALSE] %*% lost)) < 1e-7
+    out$residual[own] <- drop(inverse %*% Py[own]) / root[own]
+    out$pev[own] <- fit$sigma^2 * diag(inverse) / fit$weights[own]
+    out$residual[own[!known]] <- out$pev[own[!known]] <- NA
   }
   out
 }
 
-# Groups by some hundred records at a time.
-row_chunks <- function(rows, most = 256) {
+# By the fit to the other records at the same variances, where P is too close to singular.
+left_out_directly <- function(fit, own) {
+  fold <- fold_fit(fit, -own, unname(fit$theta))
+  fold$sigma <- fit$sigma
+  records <- fold_records(fit, fold, own)
+  predicted <- predict_mean(fold, records)
+  predicted[!records$known] <- NA
+  list(residual = unname(fit$y[own]) - predicted,
+       pev = predict_error(fold, records)^2 + fit$sigma^2 / fit$weights[own])
+}
+
+# Groups, some records at a time.
+row_chunks <- function(rows, most) {
   unname(split(rows, floor(cumsum(lengths(rows)) / most)))
 }
 
@@ -126,11 +153,17 @@ lost_directions <- function(Q) {
 }
 
 # The inverse of a block of P, or one in a generalised sense where `lost` of its eigenvalues
-# are zero: what can be predicted does not depend on which.
+# are zero: what can be predicted does not depend on which. NULL where rounding would.
 block_inverse <- function(P, lost) {
-  if (lost == 0L) return(chol2inv(chol(P)))
+  if (lost == 0L) {
+    root <- tryCatch(chol(P), error = function(e) NULL)
+    # a pivot has an error of about 1e-15
+    if (is.null(root) || min(diag(root))^2 < 1e-6) return(NULL)
+    return(chol2inv(root))
+  }
   spectrum <- eigen(P, symmetric = TRUE)
   kept <- seq_len(nrow(P) - lost)
+  if (length(kept) > 0L && min(spectrum$values[kept]) < 1e-6) return(NULL)
   U <- spectrum$vectors[, kept, drop = FALSE]
   U %*% (t(U) / spectrum$values[kept])
 }
@@ -138,11 +171,27 @@ block_inverse <- function(P, lost) {
 # Blocks of P ----
 
 # P, on the scale of the weights and of H, among each of some lists of records.
-engine_projection <- function(engine, theta, fit, rows) UseMethod("engine_projection")
+projection_blocks <- function(fit, rows) {
+  engine <- fit$engine
+  theta <- unname(fit$theta)
+  if (engine$name == "dense") return(dense_projection(engine, theta, fit, rows))
+  if (engine$name != "rotated") {
+    effects <- effects_inverse(fit)
+    if (!is.null(effects)) return(effects_projection(fit, effects, rows))
+  }
+  # the cost is that of all records times those of a chunk
+  chunks <- row_chunks(rows, if (engine$name == "rotated") 256 else 64)
+  with_progress("Leaving out", length(chunks), function(tick) {
+    do.call(c, lapply(seq_along(chunks), function(at) {
+      out <- products_projection(engine, theta, fit, chunks[[at]])
+      tick(at, length(chunks))
+      out
+    }))
+  })
+}
 
-# From B'H^-1 B of the basis of X and of the records.
-#' @exportS3Method
-engine_projection.engine <- function(engine, theta, fit, rows) {
+# From B'H^-1 B for the columns B of the basis of X and of the records.
+products_projection <- function(engine, theta, fit, rows) {
   root <- sqrt(fit$weights)
   all <- unlist(rows)
   Q <- design_basis(fit)
@@ -150,32 +199,20 @@ engine_projection.engine <- function(engine, theta, fit, rows) {
   records[cbind(all, seq_along(all))] <- 1
   S <- engine_products(engine, theta, fit$random, root, cbind(Q, records))
   inner <- seq_len(ncol(Q))
-  P <- S[-inner, -inner, drop = FALSE]
-  if (length(inner) == 0L) {
-    P <- S
-  } else {
+  P <- S
+  if (length(inner) > 0L) {
     half <- backsolve(chol(S[inner, inner]), S[inner, -inner, drop = FALSE],
                       transpose = TRUE)
-    P <- P - crossprod(half)
+    P <- S[-inner, -inner, drop = FALSE] - crossprod(half)
   }
-  last <- cumsum(lengths(rows))
   Map(function(last, size) {
     own <- seq(to = last, length.out = size)
     P[own, own, drop = FALSE]
-  }, last, lengths(rows))
+  }, cumsum(lengths(rows)), lengths(rows))
 }
 
 # B'H^-1 B for any B (n x any) on the scale of the weights, whose roots are `root`.
 engine_products <- function(engine, theta, random, root, B) UseMethod("engine_products")
-
-#' @exportS3Method
-engine_products.engine_scalar <- function(engine, theta, random, root, B) {
-  term <- random[[1L]]
-  z <- term_design(term)[, 1L] * root
-  at <- check_core(cpp_level_sums(B, z, term$factor, nlevels(term$factor)))
-  engine$data[c("d", "Xy", "count", "within")] <- list(at$d, at$sums, at$count, at$within)
-  engine_moments(engine, theta)$S
-}
 
 #' @exportS3Method
 engine_products.engine_rotated <- function(engine, theta, random, root, B) {
@@ -194,10 +231,113 @@ engine_products.engine_blocked <- function(engine, theta, random, root, B) {
   engine_moments(engine, theta)$S
 }
 
+# I.i.d. effects: H^-1 = I - Z M Z', M = T (T'Z'Z T + I)^-1 T'. Z as the columns `z` (n x k)
+# that a record has, and the `level` (n x k) that each belongs to; M of one factor as k x k x
+# levels, of several as a matrix with the levels of a column together. NULL where that
+# would be too large.
+effects_inverse <- function(fit, most = 4000) {
+  root <- sqrt(fit$weights)
+  groups <- vapply(fit$random, `[[`, character(1), "group")
+  z <- do.call(cbind, unname(lapply(fit$random, function(term) term_design(term) * root)))
+  sizes <- lengths(lapply(fit$random, `[[`, "columns"))
+  level <- do.call(cbind, unname(rep(lapply(fit$random, function(term) {
+    as.integer(term$factor)
+  }), sizes)))
+  factor <- block_diagonal(unname(term_factors(fit$random, unname(fit$theta))))
+  if (length(unique(groups)) == 1L) {
+    return(list(z = z, level = level, M = level_inverses(z, level[, 1L], factor)))
+  }
+  widths <- rep(vapply(fit$random, function(term) nlevels(term$factor), 0L), sizes)
+  if (sum(widths) > most) return(NULL)
+  first <- cumsum(c(0L, widths))[seq_along(widths)]
+  level <- level + rep(first, each = nrow(level))
+  list(z = z, level = level, M = joint_inverse(z, level, sum(widths), first, factor))
+}
+
+level_inverses <- function(z, level, factor) {
+  k <- ncol(z)
+  pairs <- expand.grid(a = seq_len(k), b = seq_len(k))
+  A <- rowsum(z[, pairs$a, drop = FALSE] * z[, pairs$b, drop = FALSE], level)
+  if (k == 1L) return(array(factor[[1L]]^2 / (factor[[1L]]^2 * A + 1), c(1L, 1L, nrow(A))))
+  one <- function(a) {
+    inner <- crossprod(factor, matrix(a, k) %*% factor) + diag(k)
+    factor %*% chol2inv(chol(inner)) %*% t(factor)
+  }
+  array(apply(A, 1L, one), c(k, k, nrow(A)))
+}
+
+joint_inverse <- function(z, level, size, first, factor) {
+  gram <- matrix(0, size, size)
+  for (a in seq_len(ncol(z))) {
+    for (b in seq_len(ncol(z))) {
+      cells <- rowsum(z[, a] * z[, b], level[, a] + size * (level[, b] - 1))
+      gram[as.numeric(rownames(cells))] <- cells
+    }
+  }
+  # the factor of each level of each term
+  root <- matrix(0, size, size)
+  for (at in which(factor != 0)) {
+    row <- (at - 1L) %% nrow(factor) + 1L
+    column <- (at - 1L) %/% nrow(factor) + 1L
+    width <- if (row < length(first)) first[[row + 1L]] - first[[row]] else
+      size - first[[row]]
+    root[cbind(first[[row]] + seq_len(width), first[[column]] + seq_len(width))] <- factor[[at]]
+  }
+  inner <- crossprod(root, gram %*% root)
+  diag(inner) <- diag(inner) + 1
+  crossprod(backsolve(chol(inner), t(root), transpose = TRUE))
+}
+
+effects_projection <- function(fit, effects, rows) {
+  z <- effects$z
+  level <- effects$level
+  Q <- design_basis(fit)
+  HQ <- Q - times_inverse(effects, Q)
+  inverse <- if (ncol(Q) > 0L) chol2inv(chol(crossprod(Q, HQ))) else matrix(0, 0L, 0L)
+  lapply(rows, function(own) {
+    H <- diag(length(own))
+    for (a in seq_len(ncol(z))) {
+      for (b in seq_len(ncol(z))) {
+        H <- H - tcrossprod(z[own, a], z[own, b]) *
+          inverse_between(effects$M, level[own, a], level[own, b], a, b)
+      }
+    }
+    mine <- HQ[own, , drop = FALSE]
+    H - mine %*% inverse %*% t(mine)
+  })
+}
+
+inverse_between <- function(M, from, to, a, b) {
+  if (is.matrix(M)) return(M[from, to])
+  outer(from, to, `==`) * M[a, b, from]
+}
+
+# Z M Z'B
+times_inverse <- function(effects, B) {
+  z <- effects$z
+  level <- effects$level
+  k <- ncol(z)
+  M <- effects$M
+  joint <- is.matrix(M)
+  sums <- lapply(seq_len(k), function(a) rowsum(B * z[, a], level[, a]))
+  if (joint) {
+    ZB <- matrix(0, nrow(M), ncol(B))
+    for (a in seq_len(k)) ZB[as.integer(rownames(sums[[a]])), ] <- sums[[a]]
+    ZB <- M %*% ZB
+  }
+  out <- 0 * B
+  for (a in seq_len(k)) {
+    mine <- if (joint) ZB else Reduce(`+`, lapply(seq_len(k), function(b) {
+      M[a, b, ] * sums[[b]]
+    }))
+    out <- out + z[, a] * mine[level[, a], , drop = FALSE]
+  }
+  out
+}
+
 # I less the covariances of the fitted values, as they are in engine_row_variances(), of
 # which this has more than the diagonal.
-#' @exportS3Method
-engine_projection.engine_dense <- function(engine, theta, fit, rows) {
+dense_projection <- function(engine, theta, fit, rows) {
   at <- dense_at(engine, theta)
   factors <- unit_factors(engine, theta)
   root <- sqrt(fit$weights)

@@ -35,6 +35,8 @@
 #'   in `ranef(fit)`, or the K of `kin(1 | id, K)`.
 #' @param column (`character(1)`) which random effect of the term, if it has several
 #'   (`"(Intercept)"`, or the name of a slope).
+#' @param pev (`logical(1)`) also the prediction error variances of the effects; that takes
+#'   about as long as a relationship matrix.
 #' @param method,maf,missing as for [grm()]; used only where the matrix does not say how it
 #'   was made. By default those of `grm()`.
 #' @param object,x what `marker_effects()` returned. Rows may be left out, as in
@@ -52,7 +54,9 @@
 #' @return `marker_effects()`: a data frame of class `marker_effects` with a row for each SNP
 #'   used, in the order of `geno`: `chr`, `snp`, `pos`, `effect_allele` (the one counted),
 #'   `other_allele`, `eaf` (its frequency, half of the mean) and `effect`, in units of the
-#'   response for one copy. The attribute `model` is a list of `term`, `column`, `method`,
+#'   response for one copy; with `pev` also `pev` and `reliability`, as in [blup()]:
+#'   effect^2 / (prior variance - pev) is the score statistic of a SNP as a fixed effect, at
+#'   the variances of the fit. The attribute `model` is a list of `term`, `column`, `method`,
 #'   `variance` (sigma2_g), `m`, `n` (individuals of K) and `records`.
 #'
 #'   `predict()`: named numeric, a genetic value for each sample of `newgeno`; with `fit` and
@@ -84,10 +88,11 @@
 #' effects
 #' head(predict(effects, geno[-(1:150), ]))
 #' @export
-marker_effects <- function(fit, geno, term = NULL, column = NULL, method = NULL,
-                           maf = NULL, missing = NULL) {
+marker_effects <- function(fit, geno, term = NULL, column = NULL, pev = FALSE,
+                           method = NULL, maf = NULL, missing = NULL) {
   call <- rlang::current_env()
   check_fit(fit)
+  check_flag(pev)
   at <- kernel_place(fit, term, column, call)
   settings <- list(method = method, maf = maf, missing = missing)
   found <- kernel_markers(fit, at, as_genotypes(geno), settings, call)
@@ -96,6 +101,7 @@ marker_effects <- function(fit, geno, term = NULL, column = NULL, method = NULL,
                     other_allele = map$a2, eaf = found$mean / 2,
                     effect = found$factor * found$scale * found$effects[, 1L],
                     row.names = NULL)
+  if (pev) out <- data.frame(out, marker_pev(fit, at, found, call))
   variance <- kernel_variance(fit, at)
   if (variance == 0) inform_marker_zero(at$label)
   model <- list(term = at$label, column = at$column, method = found$method,
@@ -196,6 +202,25 @@ kernel_factor <- function(expected, found, label, call) {
   away <- sqrt(sum((expected - factor * found)^2) / sum(expected^2))
   if (!isTRUE(away <= 1e-6)) abort_marker_kernel(label, NULL, away, call)
   factor
+}
+
+# A SNP's effect is that of one more individual whose only relatives are those that carry
+# the SNP: pev and reliability of all, a block at a time.
+marker_pev <- function(fit, at, found, call) {
+  ids <- levels(fit$random[[at$label]]$factor)
+  geno <- found$geno[match(ids, plain_numbers(sample_ids(found$geno), ids)), ]
+  m <- length(found$used)
+  parts <- split(seq_len(m), (seq_len(m) - 1L) %/% 500L)
+  out <- with_progress("Error variances", m, function(tick) {
+    lapply(parts, function(some) {
+      x <- t(geno_block(geno, found$used[some], call)) - found$mean[some]
+      x[is.na(x)] <- 0
+      weight <- found$factor * found$scale[some]^2
+      tick(max(some), m)
+      own_errors(fit, at, unname(x) * weight, weight, ids)
+    })
+  })
+  do.call(rbind, unname(out))
 }
 
 # Methods ----

@@ -59,6 +59,13 @@ test_that("predictions are those without the records: i.i.d. terms", {
                                      offset = o))
   expect_identical(blocked$engine$name, "blocked")
   expect_left_out(blocked, list("g", "id", folds))
+  # with more effects than fit into a matrix
+  rows <- unname(split(seq_along(folds), folds))
+  few <- projection_blocks(blocked, rows)
+  expect_null(effects_inverse(blocked, 10))
+  many <- products_projection(blocked$engine, unname(blocked$theta), blocked, rows)
+  expect_equal(many, few, tolerance = 1e-8)
+  expect_lt(max(lengths(row_chunks(as.list(1:100), 10))), 11)
 })
 
 test_that("predictions are those without the records: kernels", {
@@ -88,6 +95,19 @@ test_that("a variance of zero, and one that is all, are no exception", {
   plain <- stats::lm(y ~ x, d)
   expect_equal(leave_one_out(zero)$residual,
                unname(stats::residuals(plain) / (1 - stats::hatvalues(plain))))
+  g <- rep(1:8, each = 4)
+  exact <- data.frame(g = g, y = withr::with_seed(1, stats::rnorm(8))[g] +
+                        1e-9 * withr::with_seed(2, stats::rnorm(32)), h = rep(1:4, 8))
+  scalar <- suppressMessages(lmmfit(y ~ 1 + (1 | g), exact))
+  expect_identical(scalar$opt$bound, "upper")
+  # what is left is a mean of seven groups
+  means <- as.vector(tapply(exact$y, g, mean))
+  expect_equal(leave_one_out(scalar, "g")$predicted,
+               ((sum(means) - means) / 7)[g], tolerance = 1e-6)
+  blocked <- suppressMessages(lmmfit(y ~ 1 + (1 | g) + (1 | h), exact))
+  expect_identical(blocked$opt$bound, "upper")
+  expect_kinlmm_error(leave_one_out(blocked), "no_residual")
+  expect_kinlmm_error(cross_validate(blocked, 3, refit = FALSE), "no_residual")
   K <- withr::with_seed(2, toy_kinship(40))
   data <- withr::with_seed(3, toy_pheno(K, rep(2L, 40), h2 = 1))
   data$y <- data$y + withr::with_seed(4, stats::rnorm(80, sd = 1e-3))
@@ -121,7 +141,7 @@ test_that("records that alone determine a fixed effect are not predicted", {
 test_that("the identity of GCTA's cvBLUP is ours without fixed effects", {
   at <- loo_example()
   once <- at$d[!duplicated(at$d$id), ]
-  fit <- lmmfit(y ~ 0 + (1 | id), once, kinship = list(id = at$K))
+  fit <- suppressMessages(lmmfit(y ~ 0 + (1 | id), once, kinship = list(id = at$K)))
   H <- unname(fit$theta)^2 * at$K[once$id, once$id]
   H <- H %*% solve(H + diag(nrow(H)))
   h <- diag(H)

@@ -81,6 +81,32 @@ test_that("ids of K without records have the PEV of the definition", {
   expect_equal(sum(own$records == 0), 5)
 })
 
+test_that("effects have the PEV of ridge regression, and the score statistic of a SNP", {
+  at <- marker_example(2L)
+  for (method in c("centered", "standardized")) {
+    K <- quiet_grm(at$old, method, maf = 0, missing = 1)
+    fit <- lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = K), weights = w)
+    effects <- marker_effects(fit, at$old, pev = TRUE)
+    C <- scaled_genotypes(at$old, "centered")
+    scale <- if (method == "centered") rep(1, ncol(C)) else 1 / sqrt(colMeans(C^2))
+    S <- C[at$d$id, ]
+    prior <- diag(unname(fit$theta)^2 / ncol(S) * scale^2)
+    dense <- dense_effects(fit$y, fit$fixed$X, S, prior, diag(at$d$w), TRUE)
+    expect_equal(effects$effect, unname(dense$mode), tolerance = 1e-8)
+    expect_equal(effects$pev, unname(dense$prediction), tolerance = 1e-8)
+    expect_equal(effects$reliability,
+                 unname(1 - dense$prediction / (dense$sigma^2 * diag(prior))),
+                 tolerance = 1e-7)
+    V <- dense_covariance(fit, fit$theta)$H / tcrossprod(sqrt(at$d$w)) * sigma(fit)^2
+    Vi <- solve(V)
+    X <- fit$fixed$X
+    P <- Vi - Vi %*% X %*% solve(t(X) %*% Vi %*% X) %*% t(X) %*% Vi
+    score <- drop(t(S) %*% P %*% fit$y)^2 / colSums(S * (P %*% S))
+    explained <- sigma(fit)^2 * diag(prior) - effects$pev
+    expect_equal(effects$effect^2 / explained, unname(score), tolerance = 1e-7)
+  }
+})
+
 test_that("several kernels, i.i.d. terms and slopes have effects of their own", {
   at <- marker_example(3L)
   A <- quiet_grm(at$old[, 1:40])
@@ -118,10 +144,10 @@ test_that("several kernels, i.i.d. terms and slopes have effects of their own", 
 test_that("a matrix without a note, multiplied, in part or saved is recognised", {
   at <- marker_example()
   K <- quiet_grm(at$old)
-  fit <- lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = K))
+  fit <- suppressMessages(lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = K)))
   effects <- marker_effects(fit, at$old)
   same <- function(K, geno, ...) {
-    other <- lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = K))
+    other <- suppressMessages(lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = K)))
     expect_equal(marker_effects(other, geno, ...)$effect, effects$effect, tolerance = 1e-5)
   }
   same(K / mean(diag(K)), at$G)
@@ -131,7 +157,7 @@ test_that("a matrix without a note, multiplied, in part or saved is recognised",
   expect_identical(marker_effects(readRDS(file), at$G), effects)
   S <- quiet_grm(at$old, "standardized", maf = 0.2)
   attr(S, "grm") <- NULL
-  fit <- lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = S))
+  fit <- suppressMessages(lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = S)))
   expect_kinlmm_error(marker_effects(fit, at$old), "marker_kernel", "not a multiple")
   effects <- marker_effects(fit, at$old, method = "standardized", maf = 0.2)
   expect_equal(unname(predict(effects, at$old)), blup(fit)$value, tolerance = 1e-9)
@@ -140,7 +166,7 @@ test_that("a matrix without a note, multiplied, in part or saved is recognised",
 test_that("genotypes that did not make the matrix are an error", {
   at <- marker_example()
   K <- quiet_grm(at$old)
-  fit <- lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = K))
+  fit <- suppressMessages(lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = K)))
   expect_kinlmm_error(marker_effects(fit, at$old[, -1]), "marker_kernel",
                       c("The matrix is of 84 SNPs", "has 83"))
   expect_kinlmm_error(marker_effects(fit, at$old[-(1:2), ]), "marker_ids",
@@ -150,7 +176,7 @@ test_that("genotypes that did not make the matrix are an error", {
   error <- expect_kinlmm_error(marker_effects(fit, other), "marker_kernel")
   expect_gt(error$difference, 1e-5)
   changed <- K + diag(0.01, nrow(K))
-  changed <- lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = changed))
+  changed <- suppressMessages(lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = changed)))
   expect_kinlmm_error(marker_effects(changed, at$old), "marker_kernel", "or changed")
   plain <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
   expect_kinlmm_error(marker_effects(plain, at$old), "marker_term", "No term")
@@ -159,7 +185,9 @@ test_that("genotypes that did not make the matrix are an error", {
 
 test_that("SNPs are matched by id, and alleles compared", {
   at <- marker_example()
-  fit <- lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = quiet_grm(at$old)))
+  fit <- suppressMessages(
+    lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = quiet_grm(at$old)))
+  )
   with_alleles <- function(G, a1 = "A", a2 = "G") {
     geno <- as_genotypes(G)
     geno$map$a1 <- rep_len(a1, ncol(G))
