@@ -1028,8 +1028,8 @@ inform_markers <- function(n, absent, differ, swapped) {
        {some_of(absent)}."
     },
     "!" = if (length(differ) > 0L) {
-      "{n_of(length(differ), 'SNP')} with other alleles there {cli::qty(length(differ))}{?is/are}
-       left out: {some_of(differ)}."
+      "{n_of(length(differ), 'SNP')} with other alleles there
+       {cli::qty(length(differ))}{?is/are} left out: {some_of(differ)}."
     },
     "i" = if (swapped > 0L) {
       "{n_of(swapped, 'SNP')} with swapped alleles {cli::qty(swapped)}{?is/are} recoded."

@@ -44,8 +44,8 @@
 #'   \item{settings}{`folds`, `groups`, `repeats`, `refit`, `h2`, `formula`, and the numbers of
 #'     folds `failed` and `not_converged`}
 #'   `summary()`: a data frame with rows `correlation`, `accuracy` (with `h2`), `intercept`,
-#'   `slope` and `mse`, columns `mean` and `sd` over all folds, and `pooled`, over all records of
-#'   a repeat, on average. `as.data.frame()`: `predictions`.
+#'   `slope` and `mse`, columns `mean` and `sd` over all folds, and `pooled`, over all records
+#'   of a repeat, on average. `as.data.frame()`: `predictions`.
 #' @references
 #' Legarra A, Robert-Granie C, Manfredi E, Elsen JM (2008). Performance of genomic selection
 #' in mice. Genetics 180, 611-618. \doi{10.1534/genetics.108.088575}

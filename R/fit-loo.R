@@ -73,7 +73,13 @@ check_residual <- function(fit, call) {
 # A factor over the records: of variables by name, or of a vector.
 left_out_groups <- function(fit, by, arg, call) {
   n <- length(fit$y)
-  if (is.character(by) && length(by) != n) return(deletion_groups(fit, by, NULL, call))
+  if (is.character(by) && length(by) != n) {
+    known <- union(vapply(fit$random, `[[`, character(1), "group"), names(fit$frame))
+    unknown <- setdiff(by, known)
+    if (length(unknown) == 0L) return(deletion_groups(fit, by, NULL, call))
+    abort_left_out(arg, paste("names of", some_of(known), "or a value for each record"),
+                   paste("The fit has no", some_of(unknown)), call)
+  }
   if (!is.atomic(by) || length(by) != n) {
     abort_left_out(arg, paste("names of variables, or a vector with a value for each of the",
                               n_of(n, "record")), paste("It is", describe(by)), call)
@@ -279,9 +285,8 @@ joint_inverse <- function(z, level, size, first, factor) {
   for (at in which(factor != 0)) {
     row <- (at - 1L) %% nrow(factor) + 1L
     column <- (at - 1L) %/% nrow(factor) + 1L
-    width <- if (row < length(first)) first[[row + 1L]] - first[[row]] else
-      size - first[[row]]
-    root[cbind(first[[row]] + seq_len(width), first[[column]] + seq_len(width))] <- factor[[at]]
+    levels <- seq_len(c(first, size)[[row + 1L]] - first[[row]])
+    root[cbind(first[[row]] + levels, first[[column]] + levels)] <- factor[[at]]
   }
   inner <- crossprod(root, gram %*% root)
   diag(inner) <- diag(inner) + 1

@@ -48,6 +48,7 @@
 #'   matrix has no alleles: it must count the same ones.
 #' @param i,j,drop,... as for a data frame; in `print()` and `predict()` not used, in `plot()`
 #'   passed to [graphics::plot.default()].
+#' @param ylab title of the vertical axis.
 #' @param n (`integer(1)`) how many effects to print, the largest ones.
 #' @param row.names,optional not used.
 #'
@@ -377,7 +378,7 @@ print_markers <- function(x) {
 
 #' @rdname marker_effects
 #' @export
-plot.marker_effects <- function(x, ...) {
+plot.marker_effects <- function(x, ylab = "Effect of one copy", ...) {
   on_map <- !x$chr %in% c(NA, "0")
   if (!any(on_map)) on_map[] <- TRUE
   x <- x[on_map, ]
@@ -387,10 +388,12 @@ plot.marker_effects <- function(x, ...) {
   seen <- not_hidden(layout$at, 2 * x$effect / height, max(layout$end), 4)
   plot_frame(list(
     xlim = range(layout$at) + c(-1, 1) * 0.01 * max(layout$end),
-    ylim = c(-1, 1) * 1.05 * height, ylab = "Effect of one copy",
+    ylim = c(-1, 1) * 1.05 * height, ylab = "",
     xlab = if (!single) "Chromosome" else if (layout$label == "") "SNP" else
       paste("Position on chromosome", layout$label)
   ), ...)
+  # small effects have wide labels
+  graphics::mtext(ylab, 2, line = 3, las = 0)
   graphics::abline(h = 0, col = plot_colours$line)
   colour <- c(plot_colours$even, plot_colours$odd)[layout$index %% 2L + 1L]
   graphics::points(layout$at[seen], x$effect[seen], pch = 19, cex = 0.45,

@@ -31,7 +31,8 @@ lines <- c("# Predictions of mouse CD8 and MCH", "",
            paste0("1,940 mice, 12,226 SNPs, centred matrix, `y ~ 1 + (1 | id)` by REML; ",
                   repeats, " repeats of 10 folds, `set.seed(1)`."),
            paste0(R.version.string, ", kinlmm ", utils::packageVersion("kinlmm"), ", ",
-                  parallel::detectCores(), " cores, ", Sys.Date(), "."), "")
+                  parallel::detectCores(), " cores, ", Sys.Date(), "; load average ",
+                  sub(" .*", "", readLines("/proc/loadavg")), " at the start."), "")
 row <- function(...) lines <<- c(lines, paste0("| ", paste(..., sep = " | "), " |"))
 show <- function(x, digits = 3L) formatC(x, digits, format = "f")
 
@@ -82,10 +83,10 @@ for (trait in c("cd8", "mch")) {
   sd <- stats::sd(cv$by_repeat$correlation)
   lines <- c(lines, "", paste0(
     "Standard deviation of the pooled correlation over repeats: ", show(sd, 4), ". ",
-    "GBLUP and SNP-BLUP of the 1,940 mice differ by at most ", signif(away, 2), " (PEV ", signif(pev_away, 2),
-    "). Seconds: fit ", show(fit_time, 2), ", marker effects ", show(effect_time, 2), " (with their PEV ",
-    show(pev_time, 2), ")",
-    ", prediction of 1,940 genotypes ", show(score_time, 2), ", their PEV ",
+    "GBLUP and SNP-BLUP of the 1,940 mice differ by at most ", signif(away, 2),
+    " (PEV ", signif(pev_away, 2),
+    "). Seconds: fit ", show(fit_time, 2), ", marker effects ", show(effect_time, 2),
+    " (with their PEV ", show(pev_time, 2), "), prediction of 1,940 genotypes ", show(score_time, 2), ", their PEV ",
     show(error_time, 2), "."), "")
 }
 out <- file.path("bench", "results", "prediction.md")

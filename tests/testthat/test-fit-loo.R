@@ -169,7 +169,8 @@ test_that("results are summarised, printed and plotted", {
 
 test_that("groups are names or a value for each record", {
   fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
-  expect_kinlmm_error(leave_one_out(fit, "dog"), "input")
+  expect_kinlmm_error(leave_one_out(fit, "dog"), "argument",
+                      c("names of \"Subject\"", "no \"dog\""))
   expect_kinlmm_error(leave_one_out(fit, 1:3), "argument", "each of the 108 records")
   expect_kinlmm_error(leave_one_out(fit, c(NA, 2:108)), "argument", "1 are missing")
   expect_kinlmm_error(leave_one_out(1), "argument")
