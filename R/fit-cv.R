@@ -13,10 +13,9 @@
 #'
 #' Accuracy is the correlation of observed and predicted values, also called predictive
 #' ability; divided by the root of h2 it estimates that with the genetic values, if nothing
-#' else predicts. A slope below one says that predictions spread too much, or the mean
-#' squared difference is larger than need be. What is near to a record decides about it:
-#' leave out together (`groups`) what is together in the application, such as all records
-#' of an individual, a family or a population.
+#' else predicts. A slope below one says that predictions spread too much. Accuracy depends
+#' on how near the other records are: leave out together (`groups`) what is not known in the
+#' application, such as all records of an individual, a family or a population.
 #'
 #' @param fit a model fitted by [lmmfit()].
 #' @param folds (`integer(1)`) how many folds; or a vector with the fold of each record. Ten
@@ -46,6 +45,10 @@
 #'   `summary()`: a data frame with rows `correlation`, `accuracy` (with `h2`), `intercept`,
 #'   `slope` and `mse`, columns `mean` and `sd` over all folds, and `pooled`, over all records
 #'   of a repeat, on average. `as.data.frame()`: `predictions`.
+#' @section Errors:
+#' `kinlmm_error_argument` for unsuitable folds, groups or numbers;
+#' `kinlmm_error_no_residual` as for [leave_one_out()]. Folds that can't be fitted are a
+#' warning of class `kinlmm_warning_folds`.
 #' @references
 #' Legarra A, Robert-Granie C, Manfredi E, Elsen JM (2008). Performance of genomic selection
 #' in mice. Genetics 180, 611-618. \doi{10.1534/genetics.108.088575}

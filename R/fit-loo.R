@@ -37,6 +37,10 @@
 #'   `intercept` and `slope` of the regression of observed on predicted values (0 and 1
 #'   without bias), `mse` (mean squared difference) and `ratio`, the mean of residual^2 / pev,
 #'   1 where the model is right.
+#' @section Errors:
+#' `kinlmm_error_argument` if `by` is neither of these; `kinlmm_error_no_residual` (below
+#' `kinlmm_error_numeric`) if the fit has several variance parameters and a residual variance
+#' of zero, beside which P has no correct digits.
 #' @references
 #' Gianola D, Schon CC (2016). Cross-validation without doing cross-validation in
 #' genome-enabled prediction. G3 6, 3107-3128. \doi{10.1534/g3.116.033381}

@@ -17,9 +17,9 @@
 #' `predict()` returns the sum over SNPs of (x - mean) times the effect of a copy, on the
 #' scale and from the origin of [blup()]. For individuals of K it is the value that `blup()`
 #' has; for others, the value that they would have had as individuals without records in a
-#' larger K *that is centred and scaled by the same means*. A larger K with means of its own
-#' gives values that differ by a constant as long as the model has an intercept and the
-#' method is `"centered"`, and in general otherwise.
+#' larger K *that is centred and scaled by the same means*. A larger centred K of the same
+#' SNPs with means of its own gives values that differ by a constant if the model has an
+#' intercept; a standardised one, other values.
 #'
 #' `grm()` notes in the matrix how it was made, a note that survives [saveRDS()] and
 #' multiplication by a number, but not taking a part of the matrix. Without it, `method`,

@@ -175,6 +175,12 @@ test_that("genotypes that did not make the matrix are an error", {
   other[1, 1] <- 2 - other[1, 1] + (other[1, 1] == 1)
   error <- expect_kinlmm_error(marker_effects(fit, other), "marker_kernel")
   expect_gt(error$difference, 1e-5)
+  # one genotype of 60,000
+  G <- random_genotypes(40, 1500, seed = 8)
+  large <- suppressMessages(lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = quiet_grm(G))))
+  G[3, 700] <- G[3, 700] + if (G[3, 700] == 2) -1 else 1
+  error <- expect_kinlmm_error(marker_effects(large, G), "marker_kernel")
+  expect_lt(error$difference, 1e-2)
   changed <- K + diag(0.01, nrow(K))
   changed <- suppressMessages(lmmfit(y ~ x + (1 | id), at$d, kinship = list(id = changed)))
   expect_kinlmm_error(marker_effects(changed, at$old), "marker_kernel", "or changed")
