@@ -53,6 +53,18 @@ cpp_least_squares <- function(X, y, root) {
     .Call(`_kinlmm_cpp_least_squares`, X, y, root)
 }
 
+cpp_marker_products <- function(source, standardized, maf, missing, A, threads, progress) {
+    .Call(`_kinlmm_cpp_marker_products`, source, standardized, maf, missing, A, threads, progress)
+}
+
+cpp_score_markers <- function(source, mean, effect, threads, progress) {
+    .Call(`_kinlmm_cpp_score_markers`, source, mean, effect, threads, progress)
+}
+
+cpp_cross_kernel <- function(rows, row_scale, columns, column_scale, threads, progress) {
+    .Call(`_kinlmm_cpp_cross_kernel`, rows, row_scale, columns, column_scale, threads, progress)
+}
+
 cpp_bed_check <- function(path, n, m) {
     .Call(`_kinlmm_cpp_bed_check`, path, n, m)
 }

@@ -1161,6 +1161,122 @@ abort_henderson <- function(fixed, call) {
 
 # Prediction ----
 
+# terms: those that could be meant.
+abort_marker_term <- function(terms, asked, call) {
+  abort_kinlmm(c(
+    "{.arg term} must say which relationship matrix the genotypes made.",
+    "x" = if (!is.null(asked)) {
+      "{.val {asked}} is none of {some_of(terms)}, or several."
+    } else if (length(terms) > 1L) {
+      "Terms of {.arg fit} with one, or without any, are {some_of(terms)}."
+    } else {
+      "No term of {.arg fit} has one."
+    }
+  ), "marker_term", terms = terms, call = call)
+}
+
+# missing: ids of the kernel, of which there are n, that have no genotypes.
+abort_marker_samples <- function(missing, n, call) {
+  abort_kinlmm(c(
+    "{.arg geno} must hold every individual of the relationship matrix.",
+    "x" = "{count(length(missing))} of {count(n)} are not there: {some_of(missing)}."
+  ), "marker_ids", missing = missing, call = call)
+}
+
+abort_marker_repeated <- function(ids, call) {
+  abort_kinlmm(c(
+    "SNPs are matched by id, which must be unique.",
+    "x" = "{n_are(length(ids), 'id')} there more than once: {some_of(ids)}."
+  ), "marker_ids", ids = ids, call = call)
+}
+
+# used: SNPs in the matrix and in geno by the same filters; away: relative difference.
+abort_marker_kernel <- function(term, used, away, call) {
+  abort_kinlmm(c(
+    "{.arg geno} must be the genotypes of which the relationship matrix of {.val {term}}
+     was made.",
+    "x" = if (!is.null(used)) {
+      "The matrix is of {count(used[[1L]])} SNPs; by its filters {.arg geno} has
+       {count(used[[2L]])}."
+    } else {
+      "The matrix is not a multiple of theirs: the relative difference is
+       {signif(away, 2)}."
+    },
+    "i" = if (is.null(used)) {
+      "Was it made of other samples or SNPs, by another {.arg method}, {.arg maf} or
+       {.arg missing}, or changed?"
+    }
+  ), "marker_kernel", used = used, difference = away, call = call)
+}
+
+# n: all SNPs; differ: those with other alleles.
+abort_marker_none <- function(n, differ, call) {
+  abort_kinlmm(c(
+    "{.arg newgeno} must have SNPs of {.arg object}.",
+    "x" = if (differ > 0L) {
+      "Of {count(n)}, {count(differ)} are there, all with other alleles."
+    } else {
+      "None of {count(n)} is there."
+    }
+  ), "marker_none", call = call)
+}
+
+inform_marker_zero <- function(term) {
+  inform_kinlmm(c(
+    "i" = "The variance of {.val {term}} is estimated as zero: all effects are zero."
+  ), "marker_zero", term = term)
+}
+
+# n: all SNPs; absent, differ: ids; swapped: how many.
+inform_markers <- function(n, absent, differ, swapped) {
+  if (length(absent) + length(differ) + swapped == 0L) return(invisible())
+  inform_kinlmm(c(
+    "Predicting from {count(n - length(absent) - length(differ))} of {count(n)} SNPs.",
+    "i" = if (length(absent) > 0L) {
+      "{n_are(length(absent), 'SNP')} not in {.arg newgeno}, and count as the mean:
+       {some_of(absent)}."
+    },
+    "!" = if (length(differ) > 0L) {
+      "{n_of(length(differ), 'SNP')} with other alleles there
+       {cli::qty(length(differ))}{?is/are} left out: {some_of(differ)}."
+    },
+    "i" = if (swapped > 0L) {
+      "{n_of(swapped, 'SNP')} with swapped alleles {cli::qty(swapped)}{?is/are} recoded."
+    }
+  ), "markers", absent = absent, differ = differ, swapped = swapped)
+}
+
+# n: records.
+inform_not_predictable <- function(n) {
+  inform_kinlmm(c(
+    "i" = "{n_of(n, 'record')} can't be predicted: without {cli::qty(n)}{?it/them}, or the
+           others left out with {cli::qty(n)}{?it/them}, the fixed effects can't be estimated."
+  ), "not_predictable", n = n)
+}
+
+abort_left_out <- function(arg, must, found, call) {
+  abort_kinlmm(c("{.arg {arg}} must be {must}.", "x" = "{found}."), "argument", arg = arg,
+               call = call)
+}
+
+abort_no_residual <- function(call) {
+  abort_kinlmm(c(
+    "Records can't be left out of a fit whose residual variance is zero.",
+    "x" = "Beside the other variances that of the residuals is too small for the digits of
+           a double.",
+    "i" = "{.code cross_validate(fit, refit = TRUE)} estimates the variances anew."
+  ), "no_residual", "numeric", call = call)
+}
+
+# failed: folds; why: the first message.
+warn_folds <- function(failed, why) {
+  warn_kinlmm(c(
+    "{n_of(failed, 'fold')} could not be fitted, and {cli::qty(failed)}{?its/their} records
+     are not predicted.",
+    "x" = "{why}"
+  ), "folds", failed = failed)
+}
+
 # Longitudinal ----
 
 # columns: of the second stage; subjects: those within which they vary.

@@ -166,8 +166,14 @@ subset_estimates <- function(fit, out) {
        evaluations = opt$evaluations)
 }
 
-# The engine of some of the rows; columns of X that become dependent are left out.
+# The engine of some of the rows.
 subset_engine <- function(fit, rows) {
+  model <- subset_model(fit, rows)
+  choose_engine(model$frame, model$fixed, model$random)
+}
+
+# The model of some of the rows; columns of X that become dependent are left out.
+subset_model <- function(fit, rows) {
   X <- fit$fixed$X[rows, , drop = FALSE]
   decomposition <- qr(X, tol = 1e-7)
   kept <- sort(decomposition$pivot[seq_len(decomposition$rank)])
@@ -180,7 +186,7 @@ subset_engine <- function(fit, rows) {
     if (!is.null(term$Z)) term$Z <- term$Z[rows, , drop = FALSE]
     term
   })
-  choose_engine(frame, fixed, random)
+  list(frame = frame, fixed = fixed, random = random)
 }
 
 # sigma^2, then by term the lower triangle of its covariance matrix, in lme4's names.

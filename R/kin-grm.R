@@ -26,9 +26,10 @@
 #'   left out. The default, 0.05, is that of GEMMA.
 #'
 #' @return A symmetric numeric matrix of samples x samples with their ids as dimnames. Its
-#'   attribute `grm` is a list of `method`, `m` (SNPs used) and `dropped` (a named vector:
-#'   SNPs left out by reason; each is counted once, under the first reason that holds). A
-#'   message of class `kinlmm_message_grm` says how many SNPs were used.
+#'   attribute `grm` is a list of `method`, `maf`, `missing`, `m` (SNPs used) and `dropped`
+#'   (a named vector: SNPs left out by reason; each is counted once, under the first reason
+#'   that holds): from it [marker_effects()] knows how K was made. A message of class
+#'   `kinlmm_message_grm` says how many SNPs were used.
 #'
 #' @section Errors:
 #' `kinlmm_error_grm_empty` if no SNP is left; `kinlmm_error_argument`,
@@ -65,7 +66,8 @@ grm <- function(geno, method = c("centered", "standardized"), maf = 0.01,
   inform_grm(result$used, dropped, maf, missing)
   K <- result$K
   dimnames(K) <- list(sample_ids(geno), sample_ids(geno))
-  attr(K, "grm") <- list(method = method, m = result$used, dropped = dropped)
+  attr(K, "grm") <- list(method = method, maf = maf, missing = missing, m = result$used,
+                         dropped = dropped)
   K
 }
 

@@ -198,6 +198,54 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_marker_products
+Rcpp::List cpp_marker_products(Rcpp::List source, bool standardized, double maf, double missing, Rcpp::NumericMatrix A, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_marker_products(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP ASEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< bool >::type standardized(standardizedSEXP);
+    Rcpp::traits::input_parameter< double >::type maf(mafSEXP);
+    Rcpp::traits::input_parameter< double >::type missing(missingSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type A(ASEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_marker_products(source, standardized, maf, missing, A, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_score_markers
+Rcpp::List cpp_score_markers(Rcpp::List source, Rcpp::NumericVector mean, Rcpp::NumericVector effect, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_score_markers(SEXP sourceSEXP, SEXP meanSEXP, SEXP effectSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type mean(meanSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type effect(effectSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_score_markers(source, mean, effect, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cross_kernel
+Rcpp::List cpp_cross_kernel(Rcpp::List rows, Rcpp::List row_scale, Rcpp::List columns, Rcpp::List column_scale, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_cross_kernel(SEXP rowsSEXP, SEXP row_scaleSEXP, SEXP columnsSEXP, SEXP column_scaleSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type rows(rowsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type row_scale(row_scaleSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type columns(columnsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type column_scale(column_scaleSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cross_kernel(rows, row_scale, columns, column_scale, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_bed_check
 Rcpp::List cpp_bed_check(std::string path, double n, double m);
 RcppExport SEXP _kinlmm_cpp_bed_check(SEXP pathSEXP, SEXP nSEXP, SEXP mSEXP) {
@@ -322,6 +370,9 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_rotated_solve", (DL_FUNC) &_kinlmm_cpp_rotated_solve, 3},
     {"_kinlmm_cpp_level_sums", (DL_FUNC) &_kinlmm_cpp_level_sums, 4},
     {"_kinlmm_cpp_least_squares", (DL_FUNC) &_kinlmm_cpp_least_squares, 3},
+    {"_kinlmm_cpp_marker_products", (DL_FUNC) &_kinlmm_cpp_marker_products, 7},
+    {"_kinlmm_cpp_score_markers", (DL_FUNC) &_kinlmm_cpp_score_markers, 5},
+    {"_kinlmm_cpp_cross_kernel", (DL_FUNC) &_kinlmm_cpp_cross_kernel, 6},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},

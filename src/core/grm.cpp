@@ -20,28 +20,6 @@ Index GrmCounts::*fate(const MarkerSummary& s, Index n, const GrmOptions& option
   return &GrmCounts::used;
 }
 
-// Moves the columns of G (n x b) that are used to the left, centres and scales them;
-// returns how many they are.
-Index prepare(MatrixRef G, const GrmOptions& options, GrmCounts& counts) {
-  const auto summaries = summarise_and_impute(G, options.threads);
-  std::vector<Index> from;
-  for (Index j = 0; j < G.cols(); ++j) {
-    const auto outcome = fate(summaries[j], G.rows(), options);
-    ++(counts.*outcome);
-    if (outcome == &GrmCounts::used) from.push_back(j);
-  }
-  const Index kept = static_cast<Index>(from.size());
-  for (Index k = 0; k < kept; ++k) {
-    if (from[k] != k) G.col(k) = G.col(from[k]);
-  }
-  parallel_for(kept, options.threads, [&](Index k) {
-    const MarkerSummary& s = summaries[from[k]];
-    const double scale = options.standardized ? 1 / std::sqrt(s.variance) : 1;
-    G.col(k).array() = (G.col(k).array() - s.mean) * scale;
-  });
-  return kept;
-}
-
 // Scales the lower triangle of K and copies it to the upper one, by tiles that fit the
 // cache.
 void finish(MatrixRef K, double scale, int threads) {
@@ -62,6 +40,28 @@ void finish(MatrixRef K, double scale, int threads) {
 
 }  // namespace
 
+GrmBlock prepare_block(MatrixRef G, const GrmOptions& options, GrmCounts& counts) {
+  const auto summaries = summarise_and_impute(G, options.threads);
+  GrmBlock block;
+  for (Index j = 0; j < G.cols(); ++j) {
+    const MarkerSummary& s = summaries[j];
+    const auto outcome = fate(s, G.rows(), options);
+    ++(counts.*outcome);
+    if (outcome != &GrmCounts::used) continue;
+    block.from.push_back(j);
+    block.mean.push_back(s.mean);
+    block.scale.push_back(options.standardized ? 1 / std::sqrt(s.variance) : 1);
+  }
+  const Index kept = static_cast<Index>(block.from.size());
+  for (Index k = 0; k < kept; ++k) {
+    if (block.from[k] != k) G.col(k) = G.col(block.from[k]);
+  }
+  parallel_for(kept, options.threads, [&](Index k) {
+    G.col(k).array() = (G.col(k).array() - block.mean[k]) * block.scale[k];
+  });
+  return block;
+}
+
 GrmCounts grm(GenotypeSource& source, const GrmOptions& options, Monitor& monitor,
               MatrixRef K) {
   const Index n = source.samples(), m = source.markers();
@@ -71,7 +71,8 @@ GrmCounts grm(GenotypeSource& source, const GrmOptions& options, Monitor& monito
   for (Index first = 0; first < m; first += options.block) {
     const Index count = std::min(options.block, m - first);
     source.read(first, count, G.leftCols(count));
-    const Index kept = prepare(G.leftCols(count), options, counts);
+    const GrmBlock used = prepare_block(G.leftCols(count), options, counts);
+    const Index kept = static_cast<Index>(used.from.size());
     if (kept > 0) lapack::syrk(1, G.leftCols(kept), 1, K);
     monitor.tick(first + count, m);
   }

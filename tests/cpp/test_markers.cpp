@@ -1,0 +1,108 @@
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "check.h"
+#include "core/grm.h"
+#include "core/markers.h"
+
+using namespace kinlmm;
+
+namespace {
+
+const double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+std::vector<Index> all(Index count) {
+  std::vector<Index> out(static_cast<std::size_t>(count));
+  std::iota(out.begin(), out.end(), Index(0));
+  return out;
+}
+
+// n x m counts with a few missing; every fifth marker is monomorphic.
+Matrix simulate(Index n, Index m) {
+  Matrix X(n, m);
+  unsigned state = 7;
+  for (Index j = 0; j < m; ++j) {
+    for (Index i = 0; i < n; ++i) {
+      state = state * 1664525u + 1013904223u;
+      X(i, j) = j % 5 == 4 ? 1 : static_cast<double>((state >> 16) % 3);
+      if ((state >> 8) % 29 == 0) X(i, j) = kMissing;
+    }
+  }
+  return X;
+}
+
+MatrixSource whole(const Matrix& X) {
+  return {X, all(X.rows()), all(X.cols())};
+}
+
+Vector as_vector(const std::vector<double>& x) {
+  return Eigen::Map<const Vector>(x.data(), static_cast<Index>(x.size()));
+}
+
+// The used columns of X alone.
+Matrix used_columns(const Matrix& X, const std::vector<Index>& used) {
+  Matrix out(X.rows(), static_cast<Index>(used.size()));
+  for (std::size_t k = 0; k < used.size(); ++k)
+    out.col(static_cast<Index>(k)) = X.col(used[k]);
+  return out;
+}
+
+GrmOptions settings(bool standardized, Index block) {
+  GrmOptions options;
+  options.standardized = standardized;
+  options.block = block;
+  options.threads = 2;
+  return options;
+}
+
+}  // namespace
+
+TEST(the_products_of_markers_are_those_of_their_kernel) {
+  const Matrix X = simulate(31, 83);
+  const Matrix A = Matrix::Random(31, 2);
+  Monitor monitor;
+  for (const bool standardized : {false, true}) {
+    for (const Index block : {1, 10, 83, 100}) {
+      const GrmOptions options = settings(standardized, block);
+      auto source = whole(X);
+      Matrix K(31, 31);
+      const GrmCounts counts = grm(source, options, monitor, K);
+      const MarkerProducts at = marker_products(source, options, A, monitor);
+      CHECK(at.counts.used == counts.used);
+      CHECK(static_cast<Index>(at.used.size()) == counts.used);
+      const double m = static_cast<double>(counts.used);
+      CHECK((at.values - m * K * A).cwiseAbs().maxCoeff() < 1e-10);
+
+      // the effects give the values again, marker by marker
+      const Matrix own = used_columns(X, at.used);
+      const Vector effect = at.effects.col(1).cwiseProduct(as_vector(at.scale));
+      auto again = whole(own);
+      const MarkerScores scores =
+          score_markers(again, as_vector(at.mean), effect, block, monitor);
+      CHECK((scores.values - at.values.col(1)).cwiseAbs().maxCoeff() < 1e-10);
+      CHECK(scores.observed[3] == (own.row(3).array() == own.row(3).array()).count());
+
+      const MarkerScale scale{as_vector(at.mean), as_vector(at.scale)};
+      const Matrix few = own.topRows(9);
+      auto rows = whole(few);
+      const CrossKernel cross = cross_kernel(rows, scale, again, scale, block, monitor);
+      CHECK((cross.K - m * K.topRows(9)).cwiseAbs().maxCoeff() < 1e-10);
+      CHECK((cross.diagonal - m * K.diagonal().head(9)).cwiseAbs().maxCoeff() < 1e-10);
+    }
+  }
+}
+
+TEST(counts_of_the_other_allele_are_recoded_by_centre_and_scale) {
+  const Matrix X = simulate(20, 12);
+  const Matrix other = (2 - X.array()).matrix();
+  const Vector mean = Vector::Constant(12, 0.9), effect = Vector::LinSpaced(12, -1, 1);
+  Monitor monitor;
+  auto source = whole(X);
+  auto swapped = whole(other);
+  const Vector values = score_markers(source, mean, effect, 5, monitor).values;
+  const Vector same =
+      score_markers(swapped, (2 - mean.array()).matrix(), -effect, 5, monitor).values;
+  CHECK((values - same).cwiseAbs().maxCoeff() < 1e-12);
+}
