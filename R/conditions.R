@@ -992,6 +992,43 @@ abort_partition_zero <- function(call) {
   ), "partition", call = call)
 }
 
+# unknown: those of `terms` that are no terms; known: what could be left out.
+abort_test_terms <- function(unknown, terms, known, call) {
+  found <- if (length(unknown) > 0L) unknown else terms
+  abort_kinlmm(c(
+    "{.arg terms} must name random terms, or one column of a term.",
+    "x" = if (length(found) > 0L) "It has {some_of(found)}." else "It is empty.",
+    "i" = "There are {some_of(known, 12L)}."
+  ), "argument", arg = "terms", call = call)
+}
+
+# terms: as they are written, here and below.
+abort_no_mixture <- function(terms, call) {
+  abort_kinlmm(c(
+    "The limiting distribution is known for single variances, for a slope beside other
+     effects, and for one term of two effects.",
+    "x" = "The test is of {some_of(terms, quote = FALSE)}.",
+    "i" = "{.code method = \"bootstrap\"} is for any."
+  ), "mixture", terms = terms, call = call)
+}
+
+abort_exact_terms <- function(terms, call) {
+  abort_kinlmm(c(
+    "The exact distribution is that of a model with one random term of one effect.",
+    "x" = "This one has {some_of(terms, quote = FALSE)}.",
+    "i" = "{.code method = \"bootstrap\"} is for any."
+  ), "mixture", terms = terms, call = call)
+}
+
+abort_exact_levels <- function(group, levels, call) {
+  abort_kinlmm(c(
+    "The exact distribution needs the eigenvalues of a matrix as large as {.val {group}} has
+     levels, at most 5,000.",
+    "x" = "It has {count(levels)}.",
+    "i" = "With so many the mixture is accurate unless groups are very unequal."
+  ), "mixture", call = call)
+}
+
 # Two traits ----
 
 # Spike and slab ----

@@ -178,6 +178,7 @@ share_limits <- function(object, shares, table, method, level, draws) {
   if (length(object$theta) == 1L) return(t(share_interval(object, shares$k, level)))
   count <- length(object$random)
   whole <- seq_len(count + 1L)
+  shares$observed <- fit_information(object)$observed
   parts <- c(as.list(seq_len(count)), list(which(shares$kernel))[nrow(table) > count])
   ends <- with_progress("Profiles of shares", length(parts), function(tick) {
     lapply(seq_along(parts), function(i) {

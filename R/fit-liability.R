@@ -54,15 +54,15 @@ liability.default <- function(h2, prevalence, cases = prevalence, se = NA_real_,
   if (!is.numeric(h2) || length(h2) == 0L || any(!is.finite(h2))) {
     abort_argument("h2", "a finite number, or made by heritability()", describe(h2), here)
   }
-  if (!length(se) %in% c(1L, length(h2)) || !is.numeric(as.numeric(se)) ||
-        any(se < 0, na.rm = TRUE)) {
+  fits <- (is.numeric(se) || all(is.na(se))) && length(se) %in% c(1L, length(h2))
+  if (!fits || any(se < 0, na.rm = TRUE)) {
     abort_argument("se", "one standard error for each value, not negative", describe(se),
                    here)
   }
   prevalence <- check_open_share(prevalence)
   cases <- check_open_share(cases)
-  new_liability(names(h2) %||% rep("", length(h2)), as.double(h2), as.double(se), NA_real_,
-                NA_real_, prevalence, cases)
+  names <- if (is.null(names(h2))) character(length(h2)) else names(h2)
+  new_liability(names, as.double(h2), as.double(se), NA_real_, NA_real_, prevalence, cases)
 }
 
 #' @rdname liability

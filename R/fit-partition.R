@@ -65,6 +65,7 @@ h2_partition <- function(fit, snps = NULL, level = 0.95,
   kernels <- partition_terms(fit, here)
   snps <- check_snps(snps, fit$random[kernels], here)
   shares <- variance_shares(fit, NULL, here)
+  shares$observed <- fit_information(fit)$observed
   size <- shares$k[kernels] * shares$phi[kernels]
   if (sum(size) <= 0) abort_partition_zero(here)
   covariance <- information_covariance(fit, information)
@@ -101,7 +102,9 @@ partition_terms <- function(fit, call) {
 
 # Numbers of SNPs by group, in the order of the terms.
 check_snps <- function(snps, terms, call) {
-  known <- vapply(terms, function(term) term$kernel_text %||% term$group, "")
+  known <- vapply(terms, function(term) {
+    if (is.null(term$kernel_text)) term$group else term$kernel_text
+  }, "")
   known <- make.unique(unname(known))
   if (is.null(snps)) {
     snps <- lapply(terms, function(term) attr(term$kernel, "grm")$m)
@@ -130,7 +133,9 @@ partition_errors <- function(shares, kernels, covariance) {
     part <- replace(0 * whole, g, whole[[g]])
     share_error(part, whole, shares$phi, covariance)
   }, numeric(1))
-  replace(se, shares$phi[kernels] <= 0, NA_real_)
+  # alone, a group has all of it
+  positive <- shares$phi[kernels] > 0
+  replace(se, !positive | sum(positive) == 1L, NA_real_)
 }
 
 partition_total <- function(shares, kernels, covariance) {
@@ -144,7 +149,7 @@ partition_total <- function(shares, kernels, covariance) {
 enrichment_tests <- function(fit, shares, kernels, fraction) {
   vapply(seq_along(kernels), function(g) {
     pin <- share_pin(fit, shares, kernels[[g]], kernels)
-    solve_share(pin, fraction[[g]], list(phi = shares$phi), NULL)$zeta^2
+    solve_share(pin, fraction[[g]], list(phi = shares$phi))$zeta^2
   }, numeric(1))
 }
 
@@ -159,9 +164,8 @@ equal_variance_test <- function(fit, shares, kernels, snps) {
   B[kernels, first] <- each / each[[1L]]
   phi[[first]] <- size * each[[1L]]
   kept <- setdiff(seq_len(count), kernels[-1L])
-  exact <- exact_hessian(fit$engine)
-  best <- linear_optimum(fit, list(B = B[, kept, drop = FALSE], kept = kept), phi, exact,
-                         if (!exact) fit_information(fit)$observed)
+  best <- linear_optimum(fit, list(B = B[, kept, drop = FALSE], kept = kept), phi,
+                         exact_hessian(fit$engine), shares$observed)
   lrt <- max(0, best$value - fit$opt$criterion)
   df <- length(kernels) - 1L
   data.frame(LRT = lrt, df = df, p.value = stats::pchisq(lrt, df, lower.tail = FALSE))

@@ -57,8 +57,9 @@ natural_criterion <- function(fit, phi, exact) {
   if (!all(is.finite(phi)) || any(phi < 0) || phi[[last]] <= 0) return(no)
   fit$sigma <- sqrt(phi[[last]])
   fit$theta <- sqrt(phi[-last] / phi[[last]])
+  # at absurd ratios rounding may leave nothing to decompose
   at <- tryCatch(if (exact) fit_information(fit) else natural_slopes(fit),
-                 kinlmm_error_numeric = function(e) NULL)
+                 error = function(e) NULL)
   if (is.null(at) || !is.finite(at$value) || anyNA(at$gradient)) return(no)
   list(value = at$value, gradient = at$gradient, hessian = at$observed)
 }
@@ -86,16 +87,15 @@ natural_slopes <- function(fit) {
 }
 
 # The share sum(k phi over `part`) / sum(k phi over `whole`) as the pin of a profile, see
-# parameter_pin(). All terms are intercepts. Of several parts the residual must be in the
-# whole.
+# parameter_pin(). All terms are intercepts; of several parts the residual must be in the
+# whole. `observed` of shares: that of fit_information().
 share_pin <- function(fit, shares, part, whole) {
   k <- c(shares$k, 1)
   phi <- shares$phi
   x <- sum((k * phi)[part]) / sum((k * phi)[whole])
-  exact <- exact_hessian(fit$engine)
   list(kind = "share", fit = fit, k = unname(k), part = part, whole = whole, phi = phi,
        value = x, minimum = fit$opt$criterion, bounds = c(0, max(x, 1 - 1e-7)),
-       exact = exact, hessian = if (!exact) fit_information(fit)$observed)
+       exact = exact_hessian(fit$engine), hessian = shares$observed)
 }
 
 # phi = B z, with dB/dx: the part, if it is one, follows from the rest of the whole; of
@@ -136,18 +136,28 @@ share_start <- function(pin, x, phi) {
   phi
 }
 
-# As solve_pinned(), for a share.
-solve_share <- function(pin, x, near, before) {
+# As solve_pinned(), for a share. `near` starts the search along its tangent.
+solve_share <- function(pin, x, near) {
   map <- share_map(pin, x)
   phi <- near$phi
-  if (!is.null(before) && before$x != near$x) {
-    ahead <- max(-2, min(2, (x - near$x) / (near$x - before$x)))
-    phi <- pmax(phi + (phi - before$phi) * ahead, 0.1 * phi)
-  }
+  if (!is.null(near$tangent)) phi <- pmax(phi + near$tangent * (x - near$x), 0.1 * phi)
   best <- linear_optimum(pin$fit, map, share_start(pin, x, phi), pin$exact, pin$hessian)
   zeta <- sign(x - pin$value) * sqrt(max(best$value - pin$minimum, 0))
   slope <- sum(best$pull * (map$slope %*% best$z))
-  list(x = x, zeta = zeta, slope = slope / (2 * zeta), phi = drop(map$B %*% best$z))
+  list(x = x, zeta = zeta, slope = slope / (2 * zeta), phi = drop(map$B %*% best$z),
+       tangent = share_tangent(map, best))
+}
+
+# dphi/dx along the profile, by the implicit function theorem; variances at zero stay.
+share_tangent <- function(map, best) {
+  moved <- drop(map$slope %*% best$z)
+  if (is.null(best$natural)) return(NULL)
+  free <- best$z > 0
+  B <- map$B[, free, drop = FALSE]
+  side <- crossprod(map$slope[, free, drop = FALSE], best$pull) +
+    crossprod(B, best$natural %*% moved)
+  along <- tryCatch(solve(crossprod(B, best$natural %*% B), side), error = function(e) NULL)
+  if (!is.null(along)) moved - drop(B %*% along)
 }
 
 # The least criterion over phi = B z, z >= 0, where z is what phi has at `kept`.
@@ -157,7 +167,7 @@ linear_optimum <- function(fit, map, phi, exact, hessian = NULL) {
   f <- function(z) {
     at <- natural_criterion(fit, drop(B %*% z), exact)
     list(value = at$value, pull = at$gradient, gradient = drop(crossprod(B, at$gradient)),
-         hessian = if (exact) crossprod(B, at$hessian %*% B))
+         hessian = if (exact) crossprod(B, at$hessian %*% B), natural = at$hessian)
   }
   lower <- replace(numeric(length(map$kept)), map$kept == last, 1e-8 * phi[[last]])
   newton_minimise(f, phi[map$kept], lower, if (!exact) crossprod(B, hessian %*% B))
@@ -168,6 +178,11 @@ profile_share <- function(pin, se, level) {
   zeta <- sqrt(stats::qchisq(level, 1))
   if (!isTRUE(se > 0)) se <- 0.1
   centre <- list(x = pin$value, zeta = 0, slope = 1 / se, phi = pin$phi)
+  if (pin$exact && pin$value > 0 && pin$value < 1) {
+    map <- share_map(pin, pin$value)
+    at <- list(z = pin$phi[map$kept], pull = numeric(length(pin$phi)), natural = pin$hessian)
+    centre$tangent <- share_tangent(map, at)
+  }
   ends <- c(profile_end(pin, centre, -1, zeta), profile_end(pin, centre, 1, zeta))
   if (isTRUE(ends[[2L]] >= 1 - 1.0001e-7)) ends[[2L]] <- 1
   ends
