@@ -972,7 +972,8 @@ abort_partition_terms <- function(terms, call) {
 abort_partition_snps <- function(groups, call) {
   abort_kinlmm(c(
     "{.arg snps} must say of how many SNPs each relationship matrix was made.",
-    "x" = "{some_of(groups)} {cli::qty(length(groups))}{?was/were} not made by {.fn grm}, which notes it."
+    "x" = "{some_of(groups)} {cli::qty(length(groups))}{?was/were} not made by {.fn grm},
+           which notes it."
   ), "partition", groups = groups, call = call)
 }
 

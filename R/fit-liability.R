@@ -5,7 +5,7 @@
 #' be more frequent in the sample than in the population.
 #'
 #' With the prevalence K, the share P of cases in the sample and z, the height of the normal
-#' density at the threshold that K exceeds,
+#' density at the threshold that a share K exceeds,
 #' \deqn{h^2_l = h^2_o \, \frac{K(1 - K)}{z^2} \, \frac{K(1 - K)}{P(1 - P)}}{
 #' h2_l = h2_o K(1-K)/z^2 K(1-K)/(P(1-P))}
 #' (Lee et al. 2011). Without ascertainment P = K, and the last factor is 1 (Dempster and
@@ -106,7 +106,8 @@ print.liability <- function(x, digits = 4L, ...) {
       if (prevalence == cases) " (no ascertainment)", ": factor ",
       format(x$factor[[1L]], digits = 6L), "\n\n", sep = "")
   table <- data.frame(observed = show(x$observed), liability = show(x$estimate),
-                      s.e. = show(x$se), interval = paste(show(x$lower), "to", show(x$upper)))
+                      s.e. = show(x$se),
+                      interval = paste(show(x$lower), "to", show(x$upper)))
   keep <- c(TRUE, TRUE, any(!is.na(x$se)), any(!is.na(x$lower)))
   out <- as.matrix(table)[, keep, drop = FALSE]
   rownames(out) <- format(x$term)

@@ -49,7 +49,8 @@
 #'                dimnames = list(ids, paste0("rs", 1:400)))
 #' # one SNP in four is coding, and has four times the variance
 #' b <- rnorm(400, sd = rep(c(2, 1), c(100, 300)) * 0.1)
-#' pheno <- data.frame(id = ids, y = drop(scale(geno, scale = FALSE) %*% b) + rnorm(150, sd = 2))
+#' g <- drop(scale(geno, scale = FALSE) %*% b)
+#' pheno <- data.frame(id = ids, y = g + rnorm(150, sd = 2))
 #' coding <- grm(geno[, 1:100])
 #' other <- grm(geno[, 101:400])
 #' fit <- lmmfit(y ~ 1 + kin(1 | id, coding) + kin(1 | id, other), pheno)

@@ -4,7 +4,10 @@ groups <- withr::with_seed(4, {
               dimnames = list(ids, sprintf("rs%03d", 1:300)))
   b <- stats::rnorm(300, sd = rep(c(3, 2, 2), each = 100)) / 10
   y <- drop(scale(G, scale = FALSE) %*% b) + stats::rnorm(120)
-  list(K = suppressMessages(list(a = grm(G[, 1:100]), b = grm(G[, 101:200]), c = grm(G[, 201:300]))),
+  K <- suppressMessages(lapply(list(a = 1:100, b = 101:200, c = 201:300), function(snps) {
+    grm(G[, snps])
+  }))
+  list(K = K,
        data = data.frame(id = ids, y = y))
 })
 

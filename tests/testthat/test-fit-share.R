@@ -1,10 +1,10 @@
 # Three variances and a residual, kernels and none, and the criterion in phi.
-three <- withr::with_seed(21, {
-  A <- toy_kinship(40, 60)
-  B <- toy_kinship(40, 60)
+three <- withr::with_seed(14, {
+  A <- toy_kinship(40, 30)
+  B <- toy_kinship(40, 30)
   data <- data.frame(id = rep(rownames(A), each = 3), x = stats::rnorm(120))
-  u <- 2 * drop(crossprod(kernel_root(A), stats::rnorm(40)) +
-                  crossprod(kernel_root(B), stats::rnorm(40))) + 2 * stats::rnorm(40)
+  u <- 4 * drop(crossprod(kernel_root(A), stats::rnorm(40)) +
+                  crossprod(kernel_root(B), stats::rnorm(40))) + stats::rnorm(40)
   data$y <- data$x + rep(u, each = 3) + stats::rnorm(120)
   list(data = data, A = A, B = B)
 })
