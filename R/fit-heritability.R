@@ -317,8 +317,10 @@ print_share_notes <- function(x) {
   cat("  s.e.: ", errors, "\n", sep = "")
   zero <- own$term[own$estimate <= 0]
   if (length(zero) > 0L) {
-    cat("  on the boundary: ", paste(zero, collapse = ", "), "; no standard error there, and",
-        " the others take\n  it as known to be zero\n", sep = "")
+    more <- if (attr(x, "method") == "bootstrap") "" else
+      if (length(zero) == nrow(own)) "; no standard error there" else
+        "; no standard error there, and\n  those of the others take it as known to be zero"
+    cat("  on the boundary: ", paste(zero, collapse = ", "), more, "\n", sep = "")
   }
 }
 

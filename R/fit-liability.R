@@ -72,7 +72,8 @@ liability.heritability <- function(h2, prevalence, cases = NULL, ...) {
   if (is.null(attr(h2, "cases"))) abort_liability_response(rlang::current_env())
   prevalence <- check_open_share(prevalence)
   cases <- if (is.null(cases)) attr(h2, "cases") else check_open_share(cases)
-  new_liability(h2$term, h2$estimate, h2$se, h2$lower, h2$upper, prevalence, cases)
+  out <- new_liability(h2$term, h2$estimate, h2$se, h2$lower, h2$upper, prevalence, cases)
+  structure(out, title = interval_title(h2))
 }
 
 check_open_share <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
@@ -108,6 +109,7 @@ print.liability <- function(x, digits = 4L, ...) {
   table <- data.frame(observed = show(x$observed), liability = show(x$estimate),
                       s.e. = show(x$se),
                       interval = paste(show(x$lower), "to", show(x$upper)))
+  if (!is.null(attr(x, "title"))) names(table)[[4L]] <- sub(" interval", "", attr(x, "title"))
   keep <- c(TRUE, TRUE, any(!is.na(x$se)), any(!is.na(x$lower)))
   out <- as.matrix(table)[, keep, drop = FALSE]
   rownames(out) <- format(x$term)

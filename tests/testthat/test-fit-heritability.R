@@ -181,3 +181,18 @@ test_that("the plot shows every interval", {
   h <- heritability(two, method = "wald")
   expect_identical(plot(h), h)
 })
+
+test_that("information matrices differ as they should", {
+  errors <- vapply(c("observed", "average", "expected"), function(which) {
+    heritability(fit, method = "wald", information = which)$se
+  }, 0)
+  information <- fit_information(fit)
+  average <- information$observed + information$expected
+  shares <- variance_shares(fit, NULL, NULL)
+  # half the sum is the Hessian, twice its inverse the covariance
+  by_hand <- share_error(shares$weights[1, ], share_whole(shares), shares$phi,
+                         4 * solve(average))
+  expect_equal(errors[["average"]], by_hand)
+  expect_equal(errors[["observed"]], heritability(fit)$se)
+  expect_gt(abs(errors[["observed"]] / errors[["expected"]] - 1), 1e-4)
+})
