@@ -127,9 +127,13 @@ share_map <- function(pin, x) {
 
 # Where the ratio of the part to the rest is that of x, all else as at phi.
 share_start <- function(pin, x, phi) {
-  size <- pin$k * phi
-  rest <- sum(size[setdiff(pin$whole, pin$part)])
-  part <- sum(size[pin$part])
+  others <- setdiff(pin$whole, pin$part)
+  rest <- sum((pin$k * phi)[others])
+  part <- sum((pin$k * phi)[pin$part])
+  if (rest == 0 && part > 0 && x > 0) {
+    rest <- part * (1 - x) / x
+    phi[others] <- rest / length(others) / pin$k[others]
+  }
   wanted <- x / (1 - x) * rest
   phi[pin$part] <- if (part > 0) phi[pin$part] * wanted / part else
     wanted / length(pin$part) / pin$k[pin$part]

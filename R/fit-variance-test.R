@@ -347,7 +347,8 @@ spectral_draws <- function(mu, xi, rest, dof, nsim) {
   }), use.names = FALSE)
 }
 
-# Both models on responses of the smaller one.
+# Both models on responses of the smaller one; without random effects neither the mean nor
+# sigma matters to the ratio.
 bootstrap_null <- function(fit, null, lrt, nsim) {
   refits <- function(Y) {
     large <- refit_responses(fit, Y)
@@ -356,25 +357,19 @@ bootstrap_null <- function(fit, null, lrt, nsim) {
     list(t = matrix(pmax(small - large$criterion, 0)), singular = large$singular,
          converged = large$converged)
   }
-  out <- if (is.null(null$fit)) {
-    refits(least_squares_draws(fit, nsim))
-  } else {
-    bootstrap_draws(null$fit, nsim, wanted_columns(null$fit, NA, rlang::current_env()),
-                    refits)
+  from <- null$fit
+  if (is.null(from)) {
+    from <- fit
+    from$theta[] <- 0
   }
+  out <- bootstrap_draws(from, nsim, wanted_columns(from, NA, rlang::current_env()), refits)
   draws <- drop(out$t)
-  failed <- if (is.null(null$fit)) sum(!out$converged) else out$problems$not_converged
-  list(p = simulated_p_value(lrt, draws), draws = draws, problems = failed,
+  list(p = simulated_p_value(lrt, draws), draws = draws,
+       problems = out$problems$not_converged,
        null = paste0("parametric bootstrap, ", count(nsim), " draws"))
 }
 
-# n x nsim responses without random effects; their mean and sigma do not matter for the
-# ratio.
-least_squares_draws <- function(fit, nsim) {
-  n <- length(fit$y)
-  fit$offset + matrix(stats::rnorm(n * nsim), n) / sqrt(fit$weights)
-}
-
+# The criterion of each column of Y without random effects.
 least_squares_criterion <- function(fit, Y) {
   work <- fit$engine$work
   none <- numeric(length(fit$theta))

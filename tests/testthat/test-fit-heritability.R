@@ -49,7 +49,7 @@ two <- withr::with_seed(5, {
   u <- 2 * drop(crossprod(kernel_root(A), stats::rnorm(60)) +
                   crossprod(kernel_root(B), stats::rnorm(60))) + stats::rnorm(60)
   data$y <- data$x + rep(u, each = 2) + stats::rnorm(120)
-  lmmfit(y ~ x + kin(1 | id, A) + kin(1 | id, B) + (1 | id), data)
+  suppressMessages(lmmfit(y ~ x + kin(1 | id, A) + kin(1 | id, B) + (1 | id), data))
 })
 
 test_that("several terms have a row each, and kernels a total", {

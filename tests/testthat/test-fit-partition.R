@@ -65,7 +65,7 @@ test_that("tests are likelihood ratios of models fitted otherwise", {
 test_that("with two groups all tests and standard errors are one", {
   A <- groups$K$a
   B <- groups$K$b
-  fit <- lmmfit(y ~ 1 + kin(1 | id, A) + kin(1 | id, B), groups$data)
+  fit <- suppressMessages(lmmfit(y ~ 1 + kin(1 | id, A) + kin(1 | id, B), groups$data))
   out <- h2_partition(fit)
   expect_equal(out$LRT, rep(attr(out, "test")$LRT, 2), tolerance = 1e-6)
   expect_equal(out$se[[1]], out$se[[2]])
@@ -86,6 +86,7 @@ test_that("what can't be partitioned is refused", {
   plain <- lapply(groups$K[1:2], function(K) structure(K, grm = NULL))
   A <- plain$a
   B <- plain$b
-  without <- lmmfit(y ~ 1 + kin(1 | id, A) + kin(1 | id, B), groups$data)
+  without <- suppressMessages(lmmfit(y ~ 1 + kin(1 | id, A) + kin(1 | id, B),
+                                     groups$data))
   expect_kinlmm_error(h2_partition(without), "partition", "\"A\", \"B\" were not made")
 })
