@@ -115,8 +115,9 @@ print.liability <- function(x, digits = 4L, ...) {
   rownames(out) <- format(x$term)
   print(out, quote = FALSE, right = TRUE)
   if (any(x$estimate > 1)) {
-    cat("\n  Above 1, which no heritability is: the prevalence, the ascertainment or the model",
-        "\n  may be wrong, or the sample too small. See the limits in ?liability.\n", sep = "")
+    cat("\n  Above 1, which no heritability is: the prevalence, the ascertainment or the\n",
+        "  model may be wrong, or the sample too small. See the limits in ?liability.\n",
+        sep = "")
   }
   invisible(x)
 }

@@ -12,10 +12,10 @@
 #' variance it is half a chi-square on 0 and half on 1 degree of freedom; of a slope beside
 #' k - 1 other effects with which it may be correlated, half on k - 1 and half on k
 #' (Self and Liang 1987, Stram and Lee 1994). Of q variances at once the weights depend on
-#' the correlations of their estimates, which the expected information under the null hypothesis
-#' gives: by formulas for q up to 3, by simulation of `nsim` normal vectors above
-#' (Shapiro 1988). Of a whole term `(x | g)` with two effects they come
-#' from a simulation: the projection of `nsim` normal vectors on the covariance matrices. Fewer than about 20
+#' the correlations of their estimates, which the expected information under the null
+#' hypothesis gives: by formulas for q up to 3, by simulation of `nsim` normal vectors above
+#' (Shapiro 1988). Of a whole term `(x | g)` with two effects they come from a simulation:
+#' the projection of `nsim` normal vectors on the covariance matrices. Fewer than about 20
 #' levels, very unequal groups or a kernel with a few large eigenvalues make the probability
 #' of an estimate of zero larger than one half, and these p-values too large.
 #'
