@@ -872,16 +872,6 @@ inform_refit <- function(n) {
   inform_kinlmm("Fitting {n} model{?s} again by ML instead of REML.", "refit", n = n)
 }
 
-# terms: as they would be written.
-abort_no_heritability <- function(terms, call) {
-  abort_kinlmm(c(
-    "{.fn heritability} is for models with one random term, an intercept:
-     {.code (1 | id)} or {.code kin(1 | id, K)}.",
-    "x" = "This one has {some_of(terms, quote = FALSE)}.",
-    "i" = "{.fn VarCorr} has the variances, of which any share can be computed."
-  ), "heritability", terms = terms, call = call)
-}
-
 # Scan ----
 
 # found: what the fit is.
@@ -1133,13 +1123,13 @@ abort_confounded <- function(terms, order, call) {
   ), "confounded", order = order, call = call)
 }
 
-abort_no_residual <- function(terms, call) {
+abort_residual_df <- function(terms, call) {
   names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
   abort_kinlmm(c(
     "The residual sum of squares must have degrees of freedom.",
     "x" = "The effects of {names} fit every record, with any response.",
     "i" = "Repeated records leave some; REML, MINQUE and HE do without."
-  ), "no_residual", call = call)
+  ), "residual_df", call = call)
 }
 
 abort_henderson <- function(fixed, call) {
@@ -1154,6 +1144,100 @@ abort_henderson <- function(fixed, call) {
 # Sampling ----
 
 # Heritability ----
+
+# term: as it is written; missing: variables.
+abort_share_at <- function(term, missing, call) {
+  abort_kinlmm(c(
+    "The variance of a random slope depends on its covariate: {.arg at} must give a value.",
+    "x" = "{term} needs {some_of(missing)}.",
+    "i" = "For example {.code at = list({missing[[1L]]} = 0)}."
+  ), "heritability", missing = missing, call = call)
+}
+
+abort_share_profile <- function(call) {
+  abort_kinlmm(c(
+    "Profile intervals are for models whose random terms are all intercepts.",
+    "i" = "{.code method = \"wald\"} and {.code method = \"bootstrap\"} are for any."
+  ), "heritability", call = call)
+}
+
+abort_liability_response <- function(call) {
+  abort_kinlmm(c(
+    "{.arg h2} must come from a fit whose response is 0 (controls) or 1 (cases).",
+    "i" = "For another, give the number: {.code liability(h2$estimate, ...)}."
+  ), "liability", call = call)
+}
+
+# terms: as they are written.
+abort_partition_terms <- function(terms, call) {
+  abort_kinlmm(c(
+    "{.arg fit} must have intercepts alone, at least two of them with a relationship matrix:
+     {.code kin(1 | id, A) + kin(1 | id, B)}.",
+    "x" = "It has {some_of(terms, quote = FALSE)}."
+  ), "partition", terms = terms, call = call)
+}
+
+# groups: those whose number of SNPs is not known.
+abort_partition_snps <- function(groups, call) {
+  abort_kinlmm(c(
+    "{.arg snps} must say of how many SNPs each relationship matrix was made.",
+    "x" = "{some_of(groups)} {cli::qty(length(groups))}{?was/were} not made by {.fn grm},
+           which notes it."
+  ), "partition", groups = groups, call = call)
+}
+
+# unknown, known: names.
+abort_partition_names <- function(unknown, known, call) {
+  abort_kinlmm(c(
+    "Names of {.arg snps} must be those of all matrices, or all of them new.",
+    "x" = "{some_of(unknown)} {cli::qty(length(unknown))}{?is/are} not among them.",
+    "i" = "They are {some_of(known)}."
+  ), "partition", unknown = unknown, call = call)
+}
+
+abort_partition_zero <- function(call) {
+  abort_kinlmm(c(
+    "There is no genetic variance to be partitioned.",
+    "x" = "The variance of every term with a relationship matrix is estimated as zero."
+  ), "partition", call = call)
+}
+
+# unknown: those of `terms` that are no terms; known: what could be left out.
+abort_test_terms <- function(unknown, terms, known, call) {
+  found <- if (length(unknown) > 0L) unknown else terms
+  abort_kinlmm(c(
+    "{.arg terms} must name random terms, or one column of a term.",
+    "x" = if (length(found) > 0L) "It has {some_of(found)}." else "It is empty.",
+    "i" = "There are {some_of(known, 12L)}."
+  ), "argument", arg = "terms", call = call)
+}
+
+# terms: as they are written, here and below.
+abort_no_mixture <- function(terms, call) {
+  abort_kinlmm(c(
+    "The limiting distribution is known for single variances, for a slope beside other
+     effects, and for one term of two effects.",
+    "x" = "The test is of {some_of(terms, quote = FALSE)}.",
+    "i" = "{.code method = \"bootstrap\"} is for any."
+  ), "mixture", terms = terms, call = call)
+}
+
+abort_exact_terms <- function(terms, call) {
+  abort_kinlmm(c(
+    "The exact distribution is that of a model with one random term of one effect.",
+    "x" = "This one has {some_of(terms, quote = FALSE)}.",
+    "i" = "{.code method = \"bootstrap\"} is for any."
+  ), "mixture", terms = terms, call = call)
+}
+
+abort_exact_levels <- function(group, levels, call) {
+  abort_kinlmm(c(
+    "The exact distribution needs the eigenvalues of a matrix as large as {.val {group}} has
+     levels, at most 5,000.",
+    "x" = "It has {count(levels)}.",
+    "i" = "With so many the mixture is accurate unless groups are very unequal."
+  ), "mixture", call = call)
+}
 
 # Two traits ----
 

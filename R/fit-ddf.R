@@ -24,8 +24,8 @@ all_moments <- function(engine, theta, psi) {
   WW[, mine, m + 1L] <- right
   WW[, m + 1L, mine] <- right[transposed, ]
   WW[, m + 1L, m + 1L] <- W[, m + 1L] - right[transposed, , drop = FALSE] %*% psi
-  list(S = at$S, trace = trace, traces = traces, W = array(W, c(size, size, m + 1L)),
-       WW = array(WW, c(size, size, m + 1L, m + 1L)))
+  list(logdet = at$logdet, S = at$S, trace = trace, traces = traces,
+       W = array(W, c(size, size, m + 1L)), WW = array(WW, c(size, size, m + 1L, m + 1L)))
 }
 
 # The elements of Psi_t, lower triangle by columns, term by term.
@@ -36,8 +36,8 @@ components <- function(random, theta) pack_products(term_factors(random, theta))
 #   gradient   tr(P G_a) / s - y'P G_a P y / s^2
 #   expected   tr(P G_a P G_b) / s^2
 #   observed   2 y'P G_a P G_b P y / s^3 - tr(P G_a P G_b) / s^2
-# with s = sigma2; and what derivatives of the covariance of beta need: Q, `half` = Q R^-T,
-# W and WW of X in the basis of the engine.
+# with s = sigma2; `value`, of which these are derivatives; and what those of the covariance
+# of beta need: Q, `half` = Q R^-T, W and WW of X in the basis of the engine.
 fit_information <- function(fit) {
   s <- fit$sigma^2
   at <- all_moments(fit$engine, unname(fit$theta), components(fit$random, fit$theta))
@@ -61,9 +61,18 @@ fit_information <- function(fit) {
     trace <- trace - apply(W, 3L, function(W) sum(Q * W))
     traces <- traces - 2 * apply(WW, 3:4, function(WW) sum(Q * WW)) + crossprod(WQ, QW)
   }
-  list(s = s, gradient = trace / s - quadratic / s^2, expected = traces / s^2,
-       observed = 2 * quadratics / s^3 - traces / s^2, Q = Q,
+  list(s = s, value = natural_value(fit, at), gradient = trace / s - quadratic / s^2,
+       expected = traces / s^2, observed = 2 * quadratics / s^3 - traces / s^2, Q = Q,
        half = Q %*% t(coefficient_map(fit$engine$work)), W = W, WW = WW)
+}
+
+# -2 log-likelihood (or the REML criterion) at theta and sigma of the fit; at: moments there.
+natural_value <- function(fit, at) {
+  work <- fit$engine$work
+  fixed <- engine_fixed(fit$engine, unname(fit$theta), at)
+  dof <- work$n - if (fit$REML) work$p else 0
+  fixed$logdet + (if (fit$REML) fixed$logdet_x else 0) - work$logweights +
+    dof * log(2 * pi * fit$sigma^2) + fixed$s / fit$sigma^2
 }
 
 # R^-1, from coefficients in the basis Q to those of the columns of X.

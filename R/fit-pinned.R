@@ -156,6 +156,7 @@ curvature_spread <- function(pin, map) {
 # The optimum with the parameter at x: zeta, its slope, and the point. `near` and `before`
 # are the last two points of the same profile, from which it starts.
 solve_pinned <- function(pin, x, centre, near, before = NULL) {
+  if (pin$kind == "share") return(solve_share(pin, x, near))
   M <- pin_basis(pin, x)
   order <- if (is.null(pin$hessian)) 2L else 1L
   f <- function(z) pinned_criterion(pin, x, z, order, M)

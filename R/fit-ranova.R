@@ -119,9 +119,13 @@ fit_terms <- function(model, random, call) {
     theta <- numeric(length(model$theta))
     return(list(npar = p + 1, criterion = engine_criterion(model$engine, theta, model$REML)))
   }
+  at <- terms_optimum(model, random, call)
+  list(npar = p + length(at$opt$theta) + 1,
+       criterion = engine_criterion(at$engine, at$opt$theta, model$REML))
+}
+
+terms_optimum <- function(model, random, call) {
   frame <- fit_frame(model)
   engine <- choose_engine(frame, model$fixed, random, call)
-  opt <- engine_optimise(engine, model$REML, model$control)
-  list(npar = p + length(opt$theta) + 1,
-       criterion = engine_criterion(engine, opt$theta, model$REML))
+  list(engine = engine, opt = engine_optimise(engine, model$REML, model$control))
 }

@@ -59,7 +59,7 @@ projection <- function(x) {
 anova_result <- function(model, method, reduced, sums, call) {
   traces <- vapply(sums$A, function(A) sum(diag(A)), 0)
   df <- traces + sums$weight * reduced$rest_df
-  if (df[[length(df)]] < 0.5) abort_no_residual(model$random, call)
+  if (df[[length(df)]] < 0.5) abort_residual_df(model$random, call)
   SS <- vapply(sums$A, function(A) sum(reduced$y * (A %*% reduced$y)), 0) +
     sums$weight * reduced$rest
   expected <- quadratic_expectations(reduced, sums$A, sums$weight)

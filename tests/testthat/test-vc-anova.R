@@ -110,7 +110,7 @@ test_that("ANOVA refuses by name what it can't do", {
   expect_kinlmm_error(henderson(y ~ kin(1 | id, K), at$data), "method_terms",
                       "kin(1 | id)")
   expect_kinlmm_error(henderson(y ~ x + (1 | a), d), "henderson", '"x"')
-  expect_kinlmm_error(components(y ~ kin(1 | id, K), one), "no_residual", "kin(1 | id)")
+  expect_kinlmm_error(components(y ~ kin(1 | id, K), one), "residual_df", "kin(1 | id)")
   expect_kinlmm_error(components(y ~ kin(1 | id, K) + (1 | id), at$data), "confounded",
                       "(1 | id)")
   expect_kinlmm_error(components(y ~ (1 | a / b), d, order = c("b:a", "a")), "confounded",
