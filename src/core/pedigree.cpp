@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
+#include <tuple>
+#include <utility>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -67,25 +70,29 @@ Ints generations(const Pedigree& ped) {
   throw Error("pedigree_loop", data);
 }
 
-double mendelian(double F_sire, double F_dam, int sire, int dam) {
-  return 1 - (sire < 0 ? 0 : 0.25 * (1 + F_sire)) - (dam < 0 ? 0 : 0.25 * (1 + F_dam));
+double mendelian_variance(const Pedigree& ped, const Vector& F, Index i) {
+  const int sire = ped.sire[i], dam = ped.dam[i];
+  return 1 - (sire < 0 ? 0 : 0.25 * (1 + F[sire])) - (dam < 0 ? 0 : 0.25 * (1 + F[dam]));
 }
 
 constexpr int kLanes = 8;
 using Lanes = Eigen::Array<double, kLanes, 1>;
 
-// The animals that have progeny, renumbered so that parents come first.
+// The animals that have progeny, renumbered so that parents come first, by generation.
 struct Parents {
   Ints number;     // of every animal, -1 without progeny
+  Ints animal;     // of every number
   Ints sire, dam;  // numbers
-  Ints first;      // by generation: its first number; one more at the end
   std::vector<double> D;
 };
 
-// A task: the F of animals of one generation by a parent s: 0.5 A[s, mate].
+// F = 0.5 A[parent, mate] of animals, a list in groups of one parent.
 struct Group {
-  int parent;      // number
-  int begin, end;  // its animals, in a list sorted by parent and mate
+  int stage, parent, begin, end;
+};
+struct Tasks {
+  Ints animal, mate;  // mate: a number
+  std::vector<Group> groups;
 };
 
 // Columns of A for up to kLanes parents at a time, on the ancestors of these and their
@@ -100,10 +107,24 @@ class Columns {
     w_.back().setZero();
   }
 
-  void begin() {
+  // F of the animals of groups first, ..., first + count - 1; count <= kLanes.
+  void run(const Tasks& tasks, Index first, Index count, Vector& F) {
+    const Group* groups = tasks.groups.data() + first;
     list_.clear();
     ++now_;
+    for (Index k = 0; k < count; ++k) {
+      mark(groups[k].parent);
+      for (int a = groups[k].begin; a < groups[k].end; ++a) mark(tasks.mate[a]);
+    }
+    solve(groups, count);
+    for (Index k = 0; k < count; ++k) {
+      for (int a = groups[k].begin; a < groups[k].end; ++a) {
+        F[tasks.animal[a]] = 0.5 * w_[tasks.mate[a]][k];
+      }
+    }
   }
+
+ private:
   void mark(int i) {
     if (!visit(i)) return;
     for (std::size_t at = list_.size() - 1; at < list_.size(); ++at) {
@@ -112,11 +133,10 @@ class Columns {
       if (parents_.dam[j] >= 0) visit(parents_.dam[j]);
     }
   }
-  // After mark() of all: seeds (lane by lane) of the columns.
-  void solve(const int* seeds, int count) {
+  void solve(const Group* groups, Index count) {
     sort();
     for (int i : list_) v_[i].setZero();
-    for (int k = 0; k < count; ++k) v_[seeds[k]][k] = 1;
+    for (Index k = 0; k < count; ++k) v_[groups[k].parent][k] = 1;
     for (auto i = list_.rbegin(); i != list_.rend(); ++i) {
       const int sire = parents_.sire[*i], dam = parents_.dam[*i];
       const Lanes half = 0.5 * v_[*i];
@@ -130,9 +150,6 @@ class Columns {
               0.5 * (w_[sire < 0 ? none : sire] + w_[dam < 0 ? none : dam]);
     }
   }
-  double at(int mate, int lane) const { return w_[mate][lane]; }
-
- private:
   bool visit(int i) {
     if (stamp_[i] == now_) return false;
     stamp_[i] = now_;
@@ -159,25 +176,22 @@ class Columns {
   std::vector<Lanes, Eigen::aligned_allocator<Lanes>> v_, w_;
 };
 
-Parents number_parents(const Pedigree& ped, const Ints& order, const Ints& level) {
+Parents number_parents(const Pedigree& ped, const Ints& order) {
   Parents out;
   out.number.assign(order.size(), -1);
   for (int i : order) {
     if (ped.sire[i] >= 0) out.number[ped.sire[i]] = 0;
     if (ped.dam[i] >= 0) out.number[ped.dam[i]] = 0;
   }
-  const int last = order.empty() ? -1 : level[order.back()];
-  out.first.assign(static_cast<std::size_t>(last + 2), 0);
-  int count = 0;
+  const auto number = [&](int parent) { return parent < 0 ? -1 : out.number[parent]; };
   for (int i : order) {
     if (out.number[i] < 0) continue;
-    out.number[i] = count++;
-    ++out.first[level[i] + 1];
-    out.sire.push_back(ped.sire[i] < 0 ? -1 : out.number[ped.sire[i]]);
-    out.dam.push_back(ped.dam[i] < 0 ? -1 : out.number[ped.dam[i]]);
+    out.number[i] = static_cast<int>(out.animal.size());
+    out.animal.push_back(i);
+    out.sire.push_back(number(ped.sire[i]));
+    out.dam.push_back(number(ped.dam[i]));
   }
-  for (std::size_t g = 1; g < out.first.size(); ++g) out.first[g] += out.first[g - 1];
-  out.D.assign(static_cast<std::size_t>(count), 1);
+  out.D.assign(out.animal.size(), 1);
   return out;
 }
 
@@ -185,6 +199,90 @@ Parents number_parents(const Pedigree& ped, const Ints& order, const Ints& level
 Index distinct(Ints x) {
   std::sort(x.begin(), x.end());
   return std::unique(x.begin(), x.end()) - std::lower_bound(x.begin(), x.end(), 0);
+}
+
+// When F of each animal can be computed first, and must be at the latest. F needs that of
+// the grandparents and of their ancestors only, so that a stage may be two generations;
+// it is needed for the columns that grandchildren use.
+struct Stages {
+  Ints early, late;
+};
+
+Stages find_stages(const Pedigree& ped, const Ints& level) {
+  Stages out;
+  for (int g : level) out.early.push_back((g + 1) / 2);
+  const int last = level.empty() ? 0 : *std::max_element(level.begin(), level.end());
+  out.late.assign(level.size(), last);
+  for (std::size_t i = 0; i < level.size(); ++i) {
+    for (int parent : {ped.sire[i], ped.dam[i]}) {
+      if (parent < 0) continue;
+      for (int grandparent : {ped.sire[parent], ped.dam[parent]}) {
+        if (grandparent < 0) continue;
+        out.late[grandparent] = std::min(out.late[grandparent], out.early[i] - 1);
+      }
+    }
+  }
+  return out;
+}
+
+// Every parent on the side with fewer gets the fewest stages that do for its progeny:
+// taken by their latest stage, one is added whenever the last that was added is too
+// early.
+Tasks make_tasks(const Pedigree& ped, const Parents& parents, const Stages& stages) {
+  const bool by_sire = distinct(ped.sire) <= distinct(ped.dam);
+  const Ints& key = by_sire ? ped.sire : ped.dam;
+  const Ints& mate = by_sire ? ped.dam : ped.sire;
+  struct Task {
+    int stage, parent, mate, animal;
+  };
+  std::vector<Task> list;
+  for (int i = 0; i < static_cast<int>(ped.size()); ++i) {
+    if (key[i] < 0 || mate[i] < 0) continue;
+    list.push_back({stages.late[i], parents.number[key[i]], parents.number[mate[i]], i});
+  }
+  std::sort(list.begin(), list.end(), [](const Task& a, const Task& b) {
+    return std::tie(a.parent, a.stage, a.mate) < std::tie(b.parent, b.stage, b.mate);
+  });
+  for (std::size_t k = 0, first = 0; k < list.size(); ++k) {
+    if (list[k].parent != list[first].parent) first = k;
+    if (k > first && stages.early[list[k].animal] <= list[k - 1].stage) {
+      list[k].stage = list[k - 1].stage;
+    }
+  }
+  std::sort(list.begin(), list.end(), [](const Task& a, const Task& b) {
+    return std::tie(a.stage, a.parent, a.mate) < std::tie(b.stage, b.parent, b.mate);
+  });
+  Tasks out;
+  for (const Task& task : list) {
+    const int at = static_cast<int>(out.animal.size());
+    if (at == 0 || out.groups.back().stage != task.stage ||
+        out.groups.back().parent != task.parent) {
+      out.groups.push_back({task.stage, task.parent, at, at});
+    }
+    out.groups.back().end = at + 1;
+    out.animal.push_back(task.animal);
+    out.mate.push_back(task.mate);
+  }
+  return out;
+}
+
+// Parents by the first stage that uses their D: that of their first progeny.
+std::vector<std::pair<int, int>> parents_by_use(const Pedigree& ped,
+                                                const Parents& parents,
+                                                const Ints& early) {
+  std::vector<std::pair<int, int>> out;
+  for (std::size_t k = 0; k < parents.animal.size(); ++k) {
+    out.emplace_back(std::numeric_limits<int>::max(), static_cast<int>(k));
+  }
+  for (std::size_t i = 0; i < early.size(); ++i) {
+    for (int parent : {ped.sire[i], ped.dam[i]}) {
+      if (parent < 0) continue;
+      int& use = out[parents.number[parent]].first;
+      use = std::min(use, early[i]);
+    }
+  }
+  std::sort(out.begin(), out.end());
+  return out;
 }
 
 }  // namespace
@@ -202,80 +300,39 @@ std::vector<int> pedigree_order(const Pedigree& ped) {
 }
 
 Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int threads) {
-  const Ints level = generations(ped);
-  Parents parents = number_parents(ped, order, level);
-  // a column of A serves all mates of a parent: fewest columns on the rarer side
-  const bool by_sire = distinct(ped.sire) <= distinct(ped.dam);
-  const Ints& key = by_sire ? ped.sire : ped.dam;
-  const Ints& mate = by_sire ? ped.dam : ped.sire;
-  const auto number = [&](int i) { return parents.number[i]; };
-
-  Vector F = Vector::Zero(ped.size());
+  Parents parents = number_parents(ped, order);
+  const Stages stages = find_stages(ped, generations(ped));
+  const Tasks tasks = make_tasks(ped, parents, stages);
+  const auto uses = parents_by_use(ped, parents, stages.early);
   std::vector<Columns> columns(static_cast<std::size_t>(std::max(1, threads)),
                                Columns(parents));
-  Ints animals;
-  std::vector<Group> groups;
-  for (std::size_t at = 0; at < order.size();) {
-    const int now = level[order[at]];
-    animals.clear();
-    groups.clear();
-    const std::size_t begin = at;
-    for (; at < order.size() && level[order[at]] == now; ++at) {
-      const int i = order[at];
-      if (key[i] >= 0 && mate[i] >= 0) animals.push_back(i);
+  Vector F = Vector::Zero(ped.size());
+  std::size_t known = 0;  // of `uses`: parents whose D is
+  for (std::size_t begin = 0; begin < tasks.groups.size();) {
+    const int stage = tasks.groups[begin].stage;
+    std::size_t end = begin;
+    while (end < tasks.groups.size() && tasks.groups[end].stage == stage) ++end;
+    for (; known < uses.size() && uses[known].first <= stage; ++known) {
+      const int parent = uses[known].second;
+      parents.D[parent] = mendelian_variance(ped, F, parents.animal[parent]);
     }
-    std::sort(animals.begin(), animals.end(), [&](int a, int b) {
-      return number(key[a]) != number(key[b]) ? number(key[a]) < number(key[b])
-                                              : number(mate[a]) < number(mate[b]);
-    });
-    for (int k = 0; k < static_cast<int>(animals.size()); ++k) {
-      const int parent = number(key[animals[k]]);
-      if (groups.empty() || groups.back().parent != parent) {
-        groups.push_back({parent, k, k});
-      }
-      groups.back().end = k + 1;
-    }
-    const Index chunks = (static_cast<Index>(groups.size()) + kLanes - 1) / kLanes;
+    const Index count = static_cast<Index>(end - begin);
+    const Index chunks = (count + kLanes - 1) / kLanes;
     const Index workers = std::min<Index>(chunks, static_cast<Index>(columns.size()));
     parallel_for(workers, threads, [&](Index worker) {
-      Columns& A = columns[worker];
       for (Index chunk = worker; chunk < chunks; chunk += workers) {
-        const Group* group = groups.data() + chunk * kLanes;
-        const int count = static_cast<int>(
-            std::min<Index>(kLanes, static_cast<Index>(groups.size()) - chunk * kLanes));
-        int seeds[kLanes];
-        A.begin();
-        for (int k = 0; k < count; ++k) {
-          seeds[k] = group[k].parent;
-          A.mark(seeds[k]);
-          for (int a = group[k].begin; a < group[k].end; ++a) {
-            A.mark(number(mate[animals[a]]));
-          }
-        }
-        A.solve(seeds, count);
-        for (int k = 0; k < count; ++k) {
-          for (int a = group[k].begin; a < group[k].end; ++a) {
-            F[animals[a]] = 0.5 * A.at(number(mate[animals[a]]), k);
-          }
-        }
+        columns[worker].run(tasks, static_cast<Index>(begin) + chunk * kLanes,
+                            std::min<Index>(kLanes, count - chunk * kLanes), F);
       }
     });
-    for (std::size_t k = begin; k < at; ++k) {
-      const int i = order[k], sire = ped.sire[i], dam = ped.dam[i];
-      if (number(i) < 0) continue;
-      parents.D[number(i)] =
-          mendelian(sire < 0 ? 0 : F[sire], dam < 0 ? 0 : F[dam], sire, dam);
-    }
+    begin = end;
   }
   return F;
 }
 
 Vector mendelian_variances(const Pedigree& ped, const Vector& F) {
   Vector D(ped.size());
-  for (Index i = 0; i < ped.size(); ++i) {
-    const int sire = ped.sire[i], dam = ped.dam[i];
-    D[i] = mendelian(sire < 0 ? 0 : F[sire], dam < 0 ? 0 : F[dam], sire, dam);
-  }
+  for (Index i = 0; i < ped.size(); ++i) D[i] = mendelian_variance(ped, F, i);
   return D;
 }
 
