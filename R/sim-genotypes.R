@@ -217,12 +217,14 @@ check_per_population <- function(x, K, below_one = FALSE, arg = rlang::caller_ar
 }
 
 check_share_below_one <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
   x <- check_number(x, 0, 1, arg, call)
   if (x == 1) abort_argument(arg, "below 1", "1", call)
   x
 }
 
 check_positive <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  force(arg)
   x <- check_number(x, 0, arg = arg, call = call)
   if (x == 0) abort_argument(arg, "above 0", "0", call)
   x
@@ -232,7 +234,7 @@ check_positive <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_e
 simulated_map <- function(m, chromosomes, length) {
   each <- diff(round(seq(0, m, length.out = chromosomes + 1L)))
   place <- sequence(each)
-  cm <- round((place - 0.5) / rep(each, each) * length, 6L)
+  cm <- as.numeric(sprintf("%.6f", (place - 0.5) / rep(each, each) * length))
   bases <- c("A", "C", "G", "T")
   data.frame(chr = as.character(rep(seq_len(chromosomes), each)),
              snp = paste0("snp", seq_len(m)), cm = cm,

@@ -20,8 +20,8 @@
 #' * *Pedigree*: g ~ N(0, h2 A), by dropping values through the pedigree: the mean of the
 #'   parents plus a Mendelian sampling. Founders have variance h2.
 #'
-#' *Several traits*, one for each element of `h2`: `rg` is the correlation of effects, `re`
-#' that of permanent environments and residuals.
+#' *Several traits*, one for each element of `h2`, with the same causal SNPs: `rg` is the
+#' correlation of their effects, `re` that of permanent environments and residuals.
 #'
 #' *Cases and controls*: y is 1 if the liability (the trait above, of one record) exceeds
 #' the threshold that a share `prevalence` of the population is expected to exceed, else 0.
@@ -194,6 +194,7 @@ check_permanent <- function(permanent, h2, call) {
 
 # A correlation matrix of t traits from a number or a matrix.
 check_correlation <- function(x, t, call, arg = rlang::caller_arg(x)) {
+  force(arg)
   if (!is.matrix(x)) {
     x <- check_number(x, -1, 1, arg, call)
     x <- matrix(x, t, t)
@@ -203,8 +204,13 @@ check_correlation <- function(x, t, call, arg = rlang::caller_arg(x)) {
     isSymmetric(unname(x)) && all(diag(x) == 1) &&
     min(eigen(x, TRUE, only.values = TRUE)$values) > -1e-8
   if (!good) {
-    abort_argument(arg, paste("a number, or a correlation matrix of", n_of(t, "trait")),
-                   "none that can be", call)
+    must <- paste("a number, or a correlation matrix of", n_of(t, "trait"))
+    found <- if (identical(dim(x), c(t, t))) {
+      "not symmetric, without ones on the diagonal, or with a negative eigenvalue"
+    } else {
+      describe(x)
+    }
+    abort_argument(arg, must, found, call)
   }
   unname(x)
 }
@@ -342,7 +348,8 @@ draw_effects <- function(geno, h2, rg, snps, call) {
   moments <- check_core(moments, errors, call)
   prior <- effect_prior(snp_ids(geno), moments$variance, snps, call)
   at <- prior$at
-  z <- matrix(stats::rnorm(length(at) * length(h2)), length(at)) %*% kernel_root(rg)
+  z <- matrix(stats::rnorm(length(at) * length(h2)), length(at), length(h2))
+  z <- z %*% kernel_root(rg)
   B <- z * sqrt(prior$variance) * rep(sqrt(h2), each = length(at))
   few <- geno[, at]
   values <- if (length(at) == 0L) list(values = matrix(0, nrow(geno), length(h2))) else {
@@ -538,7 +545,7 @@ print.simulated_trait <- function(x, n = 6L, ...) {
   shown <- utils::head(as.data.frame(x), n)
   class(shown) <- "data.frame"
   print(shown, digits = 4, row.names = FALSE)
-  if (nrow(x) > n) cat("... and ", n_of(nrow(x) - n, "record"), " more\n", sep = "")
+  if (nrow(x) > n) cat("... and ", n_of(nrow(x) - n, "more record"), "\n", sep = "")
   invisible(x)
 }
 
