@@ -1053,8 +1053,8 @@ abort_simulate_size <- function(n, implied, arg, call) {
 abort_simulate_causal <- function(group, want, have, call) {
   abort_kinlmm(c(
     "There must be SNPs enough to be causal: only those that vary can be.",
-    "x" = "{count(want)} {cli::qty(want)}{?is/are} wanted; {n_of(have, 'SNP')} of
-           {if (is.null(group)) '{.arg x}' else some_of(group)} varies or vary."
+    "x" = "{n_are(want, 'SNP')} wanted; {n_of(have, 'SNP')} of {.arg x} can
+           be{if (is.null(group)) '' else paste(' in', some_of(group))}."
   ), "simulate_causal", want = want, have = have, call = call)
 }
 
@@ -1105,7 +1105,7 @@ abort_simulate_cases <- function(want, have, call) {
   short <- names(want)[want > have]
   abort_kinlmm(c(
     "{.arg cases} and {.arg controls} must not be more than the samples give.",
-    stats::setNames(paste0(count(want[short]), " ", short, " are wanted; there are ",
+    stats::setNames(paste0("Wanted: ", count(want[short]), " ", short, ". There: ",
                            count(have[short]), "."), rep("x", length(short))),
     "i" = "More samples, or a higher prevalence for cases, would give more."
   ), "simulate_cases", want = want, have = have, call = call)

@@ -144,7 +144,7 @@ simulated_samples <- function(n, pedigree, populations, call) {
   sizes <- check_populations(populations, founders, call)
   if (is.null(ped)) {
     n <- check_size(n, sum(sizes), !is.null(sizes), "populations", call)
-    id <- sprintf("id%0*d", nchar(n), seq_len(n))
+    id <- numbered("id", seq_len(n), n)
     family <- if (is.null(sizes)) id else rep(names(sizes), sizes)
     ped <- list(id = id, sire = integer(), dam = integer(), father = "0", mother = "0",
                 sex = 0L)

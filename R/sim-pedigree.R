@@ -75,8 +75,7 @@ simulate_pedigree <- function(families = 50, children = 2, dams = 1, generations
     mothers <- select_parents(ped, now, 2L, mates)
     ped <- add_generation(ped, rep(sires, each = dams), mothers, children, g, h2, call)
   }
-  width <- nchar(nrow(ped))
-  name <- function(i) replace(sprintf("a%0*d", width, i), i == 0L, NA)
+  name <- function(i) replace(numbered("a", i, nrow(ped)), i == 0L, NA)
   out <- data.frame(id = name(seq_len(nrow(ped))), sire = name(ped$sire),
                     dam = name(ped$dam), ped[-(1:2)])
   if (is.null(h2)) out[setdiff(names(out), c("u", "y"))] else out
@@ -91,6 +90,11 @@ check_children <- function(children, mates, call) {
   }
   if (sum(children) == 0) abort_argument("children", "more than 0 in all", "0", call)
   rep_len(as.integer(children), mates)
+}
+
+# "a007" for 7 of 200.
+numbered <- function(prefix, i, of) {
+  sprintf("%s%0*d", prefix, nchar(sprintf("%d", of)), i)
 }
 
 # Parents are rows of the table, 0 if unknown.

@@ -174,6 +174,17 @@ test_that("an unknown parent counts as a founder of its own", {
   expect_identical(rownames(simulate_genotypes(m = 2, pedigree = ped)), c("x", "y", "c"))
 })
 
+test_that("samples and SNPs have ids, places and alleles", {
+  set.seed(15)
+  geno <- simulate_genotypes(100, 10, chromosomes = 3)
+  expect_identical(rownames(geno)[c(1, 100)], c("id001", "id100"))
+  expect_identical(geno$map$chr, rep(c("1", "2", "3"), c(3, 4, 3)))
+  expect_equal(geno$map$cm[1:3], c(16.666667, 50, 83.333333))
+  expect_identical(geno$map$pos[1:2], c(16666667L, 50000000L))
+  expect_true(all(geno$map$a1 != geno$map$a2))
+  expect_identical(nchar(rownames(simulate_genotypes(1e5, 1))), rep(8L, 1e5))
+})
+
 test_that("missing genotypes are as many as asked, and change no others", {
   draw <- function(missing) {
     set.seed(10)

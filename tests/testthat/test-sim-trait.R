@@ -270,7 +270,8 @@ test_that("edges: h2 of 0 and 1, one sample, monomorphic SNPs", {
   error <- expect_error(simulate_trait(flat, causal = c("x", "w")), "variation",
                         class = "kinlmm_error_simulate_causal")
   expect_identical(error$ids, c("x", "w"))
-  expect_error(simulate_trait(flat, causal = 2), class = "kinlmm_error_simulate_causal")
+  expect_error(simulate_trait(flat, causal = 2), "2 SNPs are wanted; 1 SNP of",
+               class = "kinlmm_error_simulate_causal")
   expect_error(simulate_trait(flat, causal = 0, scale = "sample"),
                class = "kinlmm_error_simulate_causal")
 })
