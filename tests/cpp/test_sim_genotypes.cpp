@@ -102,3 +102,36 @@ TEST(sim_genotypes_missing) {
   }
   CHECK_NEAR(gone / 50000.0, 0.2, 5 * std::sqrt(0.16 / 50000));
 }
+
+// A sire of haplotypes 0...0 and 1...1 and a dam without A1 show every crossover.
+TEST(sim_genotypes_recombines) {
+  const Index children = 4000, m = 130;  // more than one window
+  SimulationPlan plan = plan_of(2, m, 0.5);
+  plan.chromosome.assign(static_cast<std::size_t>(m), 1);
+  for (Index j = 0; j < m; ++j) plan.cm[j] = 5.0 * static_cast<double>(j);
+  plan.block = m;
+  plan.rho = 1;
+  plan.frequency = Matrix::Zero(2, m);
+  plan.frequency.row(0).setConstant(0.5);
+  plan.population = {0, 1};
+  plan.inbreeding = {0, 0};
+  plan.pedigree.sire.assign(static_cast<std::size_t>(children + 2), 0);
+  plan.pedigree.dam.assign(static_cast<std::size_t>(children + 2), 1);
+  for (int i : {0, 1}) plan.pedigree.sire[i] = plan.pedigree.dam[i] = -1;
+  plan.order = pedigree_order(plan.pedigree);
+  std::vector<Call> calls;
+  do {
+    ++plan.seed;
+    calls = run(plan, 2);
+  } while (calls[0] != 1);
+  for (Index i : {0, 62, 63, 64, 100}) {
+    for (Index j : {i + 1, i + 4, i + 20}) {
+      double recombined = 0;
+      for (Index k = 2; k < children + 2; ++k) {
+        recombined += calls[i * (children + 2) + k] != calls[j * (children + 2) + k];
+      }
+      const double r = 0.5 * (1 - std::exp(-2 * 0.05 * static_cast<double>(j - i)));
+      CHECK_NEAR(recombined / children, r, 5 * std::sqrt(r * (1 - r) / children));
+    }
+  }
+}
