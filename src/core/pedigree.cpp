@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <tuple>
-#include <utility>
 
 #include "core/error.h"
 #include "core/parallel.h"
@@ -201,87 +199,35 @@ Index distinct(Ints x) {
   return std::unique(x.begin(), x.end()) - std::lower_bound(x.begin(), x.end(), 0);
 }
 
-// When F of each animal can be computed first, and must be at the latest. F needs that of
-// the grandparents and of their ancestors only, so that a stage may be two generations;
-// it is needed for the columns that grandchildren use.
-struct Stages {
-  Ints early, late;
-};
-
-Stages find_stages(const Pedigree& ped, const Ints& level) {
-  Stages out;
-  for (int g : level) out.early.push_back((g + 1) / 2);
-  const int last = level.empty() ? 0 : *std::max_element(level.begin(), level.end());
-  out.late.assign(level.size(), last);
-  for (std::size_t i = 0; i < level.size(); ++i) {
-    for (int parent : {ped.sire[i], ped.dam[i]}) {
-      if (parent < 0) continue;
-      for (int grandparent : {ped.sire[parent], ped.dam[parent]}) {
-        if (grandparent < 0) continue;
-        out.late[grandparent] = std::min(out.late[grandparent], out.early[i] - 1);
-      }
-    }
-  }
-  return out;
-}
-
-// Every parent on the side with fewer gets the fewest stages that do for its progeny:
-// taken by their latest stage, one is added whenever the last that was added is too
-// early.
-Tasks make_tasks(const Pedigree& ped, const Parents& parents, const Stages& stages) {
+// The column of a parent needs the D of itself and its ancestors only, whatever its
+// mates: every parent on the side with fewer has one column. D in turn needs the F of
+// parents, so that a stage may be two generations.
+Tasks make_tasks(const Pedigree& ped, const Parents& parents, const Ints& level) {
   const bool by_sire = distinct(ped.sire) <= distinct(ped.dam);
   const Ints& key = by_sire ? ped.sire : ped.dam;
   const Ints& mate = by_sire ? ped.dam : ped.sire;
   struct Task {
-    int stage, parent, mate, animal;
+    int parent, mate, animal;
   };
   std::vector<Task> list;
   for (int i = 0; i < static_cast<int>(ped.size()); ++i) {
     if (key[i] < 0 || mate[i] < 0) continue;
-    list.push_back({stages.late[i], parents.number[key[i]], parents.number[mate[i]], i});
+    list.push_back({parents.number[key[i]], parents.number[mate[i]], i});
   }
   std::sort(list.begin(), list.end(), [](const Task& a, const Task& b) {
-    return std::tie(a.parent, a.stage, a.mate) < std::tie(b.parent, b.stage, b.mate);
-  });
-  for (std::size_t k = 0, first = 0; k < list.size(); ++k) {
-    if (list[k].parent != list[first].parent) first = k;
-    if (k > first && stages.early[list[k].animal] <= list[k - 1].stage) {
-      list[k].stage = list[k - 1].stage;
-    }
-  }
-  std::sort(list.begin(), list.end(), [](const Task& a, const Task& b) {
-    return std::tie(a.stage, a.parent, a.mate) < std::tie(b.stage, b.parent, b.mate);
+    return std::tie(a.parent, a.mate) < std::tie(b.parent, b.mate);
   });
   Tasks out;
   for (const Task& task : list) {
     const int at = static_cast<int>(out.animal.size());
-    if (at == 0 || out.groups.back().stage != task.stage ||
-        out.groups.back().parent != task.parent) {
-      out.groups.push_back({task.stage, task.parent, at, at});
+    if (at == 0 || out.groups.back().parent != task.parent) {
+      const int stage = level[parents.animal[task.parent]] / 2;
+      out.groups.push_back({stage, task.parent, at, at});
     }
     out.groups.back().end = at + 1;
     out.animal.push_back(task.animal);
     out.mate.push_back(task.mate);
   }
-  return out;
-}
-
-// Parents by the first stage that uses their D: that of their first progeny.
-std::vector<std::pair<int, int>> parents_by_use(const Pedigree& ped,
-                                                const Parents& parents,
-                                                const Ints& early) {
-  std::vector<std::pair<int, int>> out;
-  for (std::size_t k = 0; k < parents.animal.size(); ++k) {
-    out.emplace_back(std::numeric_limits<int>::max(), static_cast<int>(k));
-  }
-  for (std::size_t i = 0; i < early.size(); ++i) {
-    for (int parent : {ped.sire[i], ped.dam[i]}) {
-      if (parent < 0) continue;
-      int& use = out[parents.number[parent]].first;
-      use = std::min(use, early[i]);
-    }
-  }
-  std::sort(out.begin(), out.end());
   return out;
 }
 
@@ -300,21 +246,21 @@ std::vector<int> pedigree_order(const Pedigree& ped) {
 }
 
 Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int threads) {
+  const Ints level = generations(ped);
   Parents parents = number_parents(ped, order);
-  const Stages stages = find_stages(ped, generations(ped));
-  const Tasks tasks = make_tasks(ped, parents, stages);
-  const auto uses = parents_by_use(ped, parents, stages.early);
+  const Tasks tasks = make_tasks(ped, parents, level);
   std::vector<Columns> columns(static_cast<std::size_t>(std::max(1, threads)),
                                Columns(parents));
   Vector F = Vector::Zero(ped.size());
-  std::size_t known = 0;  // of `uses`: parents whose D is
+  std::size_t known = 0;  // parents whose D is
   for (std::size_t begin = 0; begin < tasks.groups.size();) {
     const int stage = tasks.groups[begin].stage;
     std::size_t end = begin;
     while (end < tasks.groups.size() && tasks.groups[end].stage == stage) ++end;
-    for (; known < uses.size() && uses[known].first <= stage; ++known) {
-      const int parent = uses[known].second;
-      parents.D[parent] = mendelian_variance(ped, F, parents.animal[parent]);
+    for (; known < parents.animal.size(); ++known) {
+      const int parent = parents.animal[known];
+      if (level[parent] > 2 * stage + 1) break;
+      parents.D[known] = mendelian_variance(ped, F, parent);
     }
     const Index count = static_cast<Index>(end - begin);
     const Index chunks = (count + kLanes - 1) / kLanes;
