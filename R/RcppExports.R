@@ -73,12 +73,32 @@ cpp_geno_read <- function(source, threads) {
     .Call(`_kinlmm_cpp_geno_read`, source, threads)
 }
 
+cpp_bed_write <- function(source, path, block, threads, progress) {
+    .Call(`_kinlmm_cpp_bed_write`, source, path, block, threads, progress)
+}
+
 cpp_gwas_scan <- function(null, source, per_marker, maf, missing, threads, nodes, half_width, callback) {
     .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, maf, missing, threads, nodes, half_width, callback)
 }
 
 cpp_grm <- function(source, standardized, maf, missing, block, threads, progress) {
     .Call(`_kinlmm_cpp_grm`, source, standardized, maf, missing, block, threads, progress)
+}
+
+cpp_ped_inbreeding <- function(sire, dam, threads) {
+    .Call(`_kinlmm_cpp_ped_inbreeding`, sire, dam, threads)
+}
+
+cpp_ped_relationship <- function(sire, dam) {
+    .Call(`_kinlmm_cpp_ped_relationship`, sire, dam)
+}
+
+cpp_ped_inverse <- function(sire, dam, threads) {
+    .Call(`_kinlmm_cpp_ped_inverse`, sire, dam, threads)
+}
+
+cpp_ped_drop <- function(sire, dam, z, threads) {
+    .Call(`_kinlmm_cpp_ped_drop`, sire, dam, z, threads)
 }
 
 cpp_tridiagonalise <- function(K) {
@@ -95,5 +115,21 @@ cpp_tridiagonal_eigen <- function(d, beside) {
 
 cpp_check_symmetry <- function(K) {
     .Call(`_kinlmm_cpp_check_symmetry`, K)
+}
+
+cpp_sim_matrix <- function(plan, threads, progress) {
+    .Call(`_kinlmm_cpp_sim_matrix`, plan, threads, progress)
+}
+
+cpp_sim_bed <- function(plan, path, threads, progress) {
+    .Call(`_kinlmm_cpp_sim_bed`, plan, path, threads, progress)
+}
+
+cpp_sim_moments <- function(source, block, threads, progress) {
+    .Call(`_kinlmm_cpp_sim_moments`, source, block, threads, progress)
+}
+
+cpp_sim_values <- function(source, B, block, threads, progress) {
+    .Call(`_kinlmm_cpp_sim_values`, source, B, block, threads, progress)
 }
 

@@ -1415,3 +1415,173 @@ inform_short_subjects <- function(lost, k, n) {
 }
 
 # Simulation ----
+
+abort_pedigree_columns <- function(arg, lacking, have, call) {
+  abort_kinlmm(c(
+    "{.arg {arg}} must have columns {.code id}, {.code sire} and {.code dam}.",
+    "x" = "Not there: {some_of(lacking)}.",
+    "i" = if (length(have) > 0L) "It has {some_of(have)}."
+  ), "pedigree_columns", missing = lacking, call = call)
+}
+
+# rows: those without an id, or NULL; ids: those that are repeated.
+abort_pedigree_ids <- function(arg, rows, ids, call) {
+  abort_kinlmm(c(
+    "Every animal of {.arg {arg}} must have an id of its own.",
+    "x" = if (is.null(ids)) {
+      "{n_of(length(rows), 'row')} without one: {some_of(rows, quote = FALSE)}. Ids may not
+       be NA, empty or 0."
+    } else {
+      "{n_are(length(ids), 'id')} there more than once: {some_of(ids)}."
+    }
+  ), "pedigree_ids", rows = rows, ids = ids, call = call)
+}
+
+abort_pedigree_sexes <- function(arg, ids, call) {
+  abort_kinlmm(c(
+    "No animal of {.arg {arg}} can be both a sire and a dam.",
+    "x" = "{n_are(length(ids), 'animal')} both: {some_of(ids)}."
+  ), "pedigree_sexes", ids = ids, call = call)
+}
+
+# ids: each a parent of the one before, the last the first again.
+abort_pedigree_loop <- function(ids, call) {
+  shown <- if (length(ids) > 12L) c(ids[1:10], "...", ids[[length(ids)]]) else ids
+  path <- gsub("}", "}}", gsub("{", "{{", paste(shown, collapse = " <- "), fixed = TRUE),
+               fixed = TRUE)
+  abort_kinlmm(c(
+    "No animal can be its own ancestor.",
+    "x" = if (length(ids) == 2L) {
+      "{some_of(ids[1L])} is its own parent."
+    } else {
+      paste0(path, " (child <- parent).")
+    }
+  ), "pedigree_loop", ids = ids, call = call)
+}
+
+# have, need: sires and dams.
+abort_pedigree_parents <- function(have, need, call) {
+  abort_kinlmm(c(
+    "Every generation must have children enough to be the parents of the next.",
+    "x" = "{.arg children} makes {count(have[['sires']])} males and
+           {count(have[['dams']])} females; {count(need[['sires']])} sires and
+           {count(need[['dams']])} dams are needed."
+  ), "pedigree_parents", have = have, need = need, call = call)
+}
+
+abort_bed_dosage <- function(sample, snp, value, call) {
+  abort_kinlmm(c(
+    "A {.file .bed} can only hold genotypes 0, 1, 2 and NA.",
+    "x" = "{.arg geno} has {format(value)} for sample {some_of(sample)} at SNP
+           {some_of(snp)}.",
+    "i" = "{.fun round} would make calls of dosages."
+  ), "bed_dosage", sample = sample, snp = snp, value = value, call = call)
+}
+
+# column: of the .bim or .fam; what: "sample" or "SNP".
+abort_bed_ids <- function(column, what, values, names, call) {
+  abort_kinlmm(c(
+    "PLINK files can't hold values that are empty or have white space.",
+    "x" = "{.code {column}} is such a value for {n_of(length(names), what)}:
+           {some_of(values)}."
+  ), "bed_ids", column = column, ids = names, call = call)
+}
+
+# why: a sentence or what R said.
+abort_bed_write <- function(prefix, why, call) {
+  abort_kinlmm(c("Can't write genotypes to {.file {prefix}}.", "x" = "{why}"), "bed_write",
+               "file", path = prefix, call = call)
+}
+
+# n: what was given; arg: what implies another number.
+abort_simulate_size <- function(n, implied, arg, call) {
+  abort_kinlmm(c(
+    if (arg == "founders") {
+      "{.arg populations} must add up to the founders of {.arg pedigree}."
+    } else {
+      "{.arg n} must agree with {.arg {arg}}, or be left out."
+    },
+    "x" = if (arg == "founders") {
+      "They add up to {count(n)}; {n_of(implied, 'animal')} have an unknown parent."
+    } else {
+      "It is {count(n)}; {.arg {arg}} has {n_of(implied, 'sample')}."
+    }
+  ), "simulate_size", n = n, implied = implied, call = call)
+}
+
+# group: NULL if there is only one.
+abort_simulate_causal <- function(group, want, have, call) {
+  abort_kinlmm(c(
+    "There must be SNPs enough to be causal: only those that vary can be.",
+    "x" = "{n_are(want, 'SNP')} wanted; {n_of(have, 'SNP')} of {.arg x} can
+           be{if (is.null(group)) '' else paste(' in', some_of(group))}."
+  ), "simulate_causal", want = want, have = have, call = call)
+}
+
+# known: which of them are SNPs, but without variation or group.
+abort_simulate_causal_ids <- function(ids, known, call) {
+  abort_kinlmm(c(
+    "{.arg causal} must name SNPs of {.arg x} that vary and have a group.",
+    "x" = if (!all(known)) "Not there: {some_of(ids[!known])}.",
+    "x" = if (any(known)) "Without variation or group: {some_of(ids[known])}."
+  ), "simulate_causal", ids = ids, call = call)
+}
+
+abort_simulate_shares <- function(shares, groups, call) {
+  abort_kinlmm(c(
+    "{.arg shares} must be shares of the heritability by group that add up to 1.",
+    "x" = if (is.numeric(shares) && setequal(names(shares), groups)) {
+      "They are {some_of(format(shares), quote = FALSE)}, and add up to
+       {format(sum(shares))}."
+    } else {
+      "It is {describe(shares)}, named {some_of(names(shares))}."
+    },
+    "i" = "The groups are {some_of(groups)}."
+  ), "simulate_groups", groups = groups, call = call)
+}
+
+abort_simulate_group_empty <- function(groups, call) {
+  abort_kinlmm(c(
+    "Every group with a share of the heritability must have SNPs that vary.",
+    "x" = "None in {some_of(groups)}."
+  ), "simulate_groups", groups = groups, call = call)
+}
+
+# side: "row" for ids of samples, "column" for names of covariates.
+abort_simulate_covariates <- function(missing, side, call) {
+  abort_kinlmm(c(
+    if (side == "row") {
+      "Every sample must have covariates in {.arg covariates}."
+    } else {
+      "Every covariate of {.arg beta} must be a column of {.arg covariates}."
+    },
+    "x" = "{n_of(length(missing), if (side == 'row') 'sample' else 'covariate')}
+           not there: {some_of(missing)}."
+  ), "simulate_covariates", missing = missing, call = call)
+}
+
+# want, have: cases and controls.
+abort_simulate_cases <- function(want, have, call) {
+  short <- names(want)[want > have]
+  abort_kinlmm(c(
+    "{.arg cases} and {.arg controls} must not be more than the samples give.",
+    stats::setNames(paste0("Wanted: ", count(want[short]), " ", short, ". There: ",
+                           count(have[short]), "."), rep("x", length(short))),
+    "i" = "More samples, or a higher prevalence for cases, would give more."
+  ), "simulate_cases", want = want, have = have, call = call)
+}
+
+abort_simulate_kernel <- function(call) {
+  abort_kinlmm(c(
+    "The relationship matrix {.arg x} must be positive semi-definite.",
+    "x" = "It has a negative eigenvalue."
+  ), "kinship_psd", call = call)
+}
+
+abort_simulate_no_variance <- function(call) {
+  abort_kinlmm(c(
+    "Genetic values must vary to have a given variance in the sample.",
+    "x" = "No SNP was drawn to be causal, or the relationship matrix is constant.",
+    "i" = "{.code scale = \"population\"} allows it; {.arg causal} fixes the number of SNPs."
+  ), "simulate_causal", call = call)
+}

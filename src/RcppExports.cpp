@@ -271,6 +271,21 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_bed_write
+Rcpp::List cpp_bed_write(Rcpp::List source, std::string path, int block, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_bed_write(SEXP sourceSEXP, SEXP pathSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< int >::type block(blockSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_bed_write(source, path, block, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_gwas_scan
 Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, double maf, double missing, int threads, int nodes, double half_width, SEXP callback);
 RcppExport SEXP _kinlmm_cpp_gwas_scan(SEXP nullSEXP, SEXP sourceSEXP, SEXP per_markerSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP threadsSEXP, SEXP nodesSEXP, SEXP half_widthSEXP, SEXP callbackSEXP) {
@@ -304,6 +319,58 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_grm(source, standardized, maf, missing, block, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_ped_inbreeding
+Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads);
+RcppExport SEXP _kinlmm_cpp_ped_inbreeding(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_inbreeding(sire, dam, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_ped_relationship
+Rcpp::List cpp_ped_relationship(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam);
+RcppExport SEXP _kinlmm_cpp_ped_relationship(SEXP sireSEXP, SEXP damSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_relationship(sire, dam));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_ped_inverse
+Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads);
+RcppExport SEXP _kinlmm_cpp_ped_inverse(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_inverse(sire, dam, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_ped_drop
+Rcpp::List cpp_ped_drop(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, Rcpp::NumericMatrix z, int threads);
+RcppExport SEXP _kinlmm_cpp_ped_drop(SEXP sireSEXP, SEXP damSEXP, SEXP zSEXP, SEXP threadsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type z(zSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_drop(sire, dam, z, threads));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -355,6 +422,62 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_sim_matrix
+Rcpp::List cpp_sim_matrix(Rcpp::List plan, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_sim_matrix(SEXP planSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type plan(planSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sim_matrix(plan, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sim_bed
+Rcpp::List cpp_sim_bed(Rcpp::List plan, std::string path, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_sim_bed(SEXP planSEXP, SEXP pathSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type plan(planSEXP);
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sim_bed(plan, path, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sim_moments
+Rcpp::List cpp_sim_moments(Rcpp::List source, int block, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_sim_moments(SEXP sourceSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< int >::type block(blockSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sim_moments(source, block, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sim_values
+Rcpp::List cpp_sim_values(Rcpp::List source, Rcpp::NumericMatrix B, int block, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_sim_values(SEXP sourceSEXP, SEXP BSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
+    Rcpp::traits::input_parameter< int >::type block(blockSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sim_values(source, B, block, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_blocked_data", (DL_FUNC) &_kinlmm_cpp_blocked_data, 4},
@@ -375,12 +498,21 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_cross_kernel", (DL_FUNC) &_kinlmm_cpp_cross_kernel, 6},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
+    {"_kinlmm_cpp_bed_write", (DL_FUNC) &_kinlmm_cpp_bed_write, 5},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
+    {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
+    {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
+    {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},
+    {"_kinlmm_cpp_ped_drop", (DL_FUNC) &_kinlmm_cpp_ped_drop, 4},
     {"_kinlmm_cpp_tridiagonalise", (DL_FUNC) &_kinlmm_cpp_tridiagonalise, 1},
     {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
     {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},
     {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
+    {"_kinlmm_cpp_sim_matrix", (DL_FUNC) &_kinlmm_cpp_sim_matrix, 3},
+    {"_kinlmm_cpp_sim_bed", (DL_FUNC) &_kinlmm_cpp_sim_bed, 4},
+    {"_kinlmm_cpp_sim_moments", (DL_FUNC) &_kinlmm_cpp_sim_moments, 4},
+    {"_kinlmm_cpp_sim_values", (DL_FUNC) &_kinlmm_cpp_sim_values, 5},
     {NULL, NULL, 0}
 };
 

@@ -8,7 +8,7 @@ bed_bytes <- function(G) {
 }
 
 # Writes the three files of G (samples x SNPs, copies of A1) and returns their prefix.
-write_bed <- function(G, prefix = tempfile("geno"), fid = ids, ids = rownames(G),
+write_test_bed <- function(G, prefix = tempfile("geno"), fid = ids, ids = rownames(G),
                       snps = colnames(G), chr = 1) {
   writeBin(bed_bytes(G), paste0(prefix, ".bed"))
   write_lines(prefix, ".fam", paste(fid, ids, 0, 0, 1, -9))

@@ -16,7 +16,7 @@ caught <- function(expr) tryCatch(expr, kinlmm_error = identity)
 test_that("read_bed() reads what was written, for every remainder of n by 4", {
   for (n in 4:8) {
     G <- random_genotypes(n, 9, missing = 0.2)
-    geno <- read_bed(write_bed(G))
+    geno <- read_bed(write_test_bed(G))
     expect_s3_class(geno, c("bed", "genotypes"), exact = TRUE)
     expect_identical(as.matrix(geno), G)
     expect_identical(dim(geno), c(n, 9L))
@@ -26,7 +26,7 @@ test_that("read_bed() reads what was written, for every remainder of n by 4", {
 test_that("read_bed() takes the path of the .bed, and does not depend on the directory", {
   dir <- withr::local_tempdir()
   G <- random_genotypes(5, 3)
-  write_bed(G, file.path(dir, "some.thing"))
+  write_test_bed(G, file.path(dir, "some.thing"))
   withr::with_dir(dir, {
     geno <- read_bed("some.thing.bed")
     expect_identical(read_bed("some.thing"), geno)
@@ -36,7 +36,7 @@ test_that("read_bed() takes the path of the .bed, and does not depend on the dir
 
 test_that("random subsets agree with those of the matrix", {
   G <- random_genotypes(31, 40)
-  geno <- read_bed(write_bed(G))
+  geno <- read_bed(write_test_bed(G))
   withr::local_seed(2)
   for (k in 1:20) {
     i <- sample(31, sample(31, 1))
@@ -50,7 +50,7 @@ test_that("random subsets agree with those of the matrix", {
 
 test_that("tables may have tabs, spaces, Windows line ends and empty lines", {
   G <- random_genotypes(2, 3, missing = 0)
-  prefix <- write_bed(G)
+  prefix <- write_test_bed(G)
   fam <- c("f1\t id#1 0 0\t1 -9", "", "  f2  NA 0 0 2\t2.5  ")
   bim <- c("1 a\"b 0 1 A G", "   ", "X\trs{2}\t0.5 -7 A G", "2 c 0 1e6 I D")
   write_lines(prefix, ".fam", fam, sep = "\r\n")
@@ -66,7 +66,7 @@ test_that("tables may have tabs, spaces, Windows line ends and empty lines", {
 })
 
 test_that("a .fam may have further phenotypes, and phenotypes that are text", {
-  prefix <- write_bed(random_genotypes(2, 3))
+  prefix <- write_test_bed(random_genotypes(2, 3))
   write_lines(prefix, ".fam", c("f a 0 0 1 high 1 NA", "f b 0 0 male low 2 NA"))
   samples <- read_bed(prefix)$samples
   expect_identical(samples$pheno, c("high", "low"))
@@ -75,12 +75,12 @@ test_that("a .fam may have further phenotypes, and phenotypes that are text", {
 
 test_that("shared individual ids are told apart by family, with a message", {
   ids <- c("1", "1", "2")
-  prefix <- write_bed(random_genotypes(3, 2), fid = c("A", "B", "B"), ids = ids)
+  prefix <- write_test_bed(random_genotypes(3, 2), fid = c("A", "B", "B"), ids = ids)
   expect_message(geno <- read_bed(prefix), class = "kinlmm_message_ids",
                  regexp = "known as FID:IID, such as \"A:1\"")
   expect_identical(rownames(geno), c("A:1", "B:1", "B:2"))
   expect_identical(geno$samples$iid, ids)
-  prefix <- write_bed(random_genotypes(3, 2), fid = "A", ids = ids)
+  prefix <- write_test_bed(random_genotypes(3, 2), fid = "A", ids = ids)
   error <- caught(read_bed(prefix))
   expect_s3_class(error, c("kinlmm_error_fam", "kinlmm_error_file"))
   expect_identical(error$ids, "A:1")
@@ -88,7 +88,7 @@ test_that("shared individual ids are told apart by family, with a message", {
 })
 
 test_that("each magic byte is checked", {
-  prefix <- write_bed(random_genotypes(4, 3))
+  prefix <- write_test_bed(random_genotypes(4, 3))
   good <- readBin(paste0(prefix, ".bed"), "raw", 100)
   for (at in 1:2) {
     writeBin(good, paste0(prefix, ".bed"))
@@ -109,7 +109,7 @@ test_that("each magic byte is checked", {
 
 test_that("the bytes of other formats are recognised", {
   prefix <- file.path(withr::local_tempdir(), "x")
-  write_bed(random_genotypes(4, 3), prefix)
+  write_test_bed(random_genotypes(4, 3), prefix)
   message_after <- function(bytes) {
     damage(prefix, 1:3, bytes)
     conditionMessage(caught(read_bed(prefix)))
@@ -126,7 +126,7 @@ test_that("the bytes of other formats are recognised", {
 test_that("a .bed of another size is an error that says what is cut", {
   G <- random_genotypes(9, 5)
   sizes <- function(by, G9 = G) {
-    prefix <- write_bed(G9)
+    prefix <- write_test_bed(G9)
     resize(prefix, by)
     caught(read_bed(prefix))
   }
@@ -149,7 +149,7 @@ test_that("missing files are named, with what is there instead", {
   error <- caught(read_bed(file.path(dir, "a")))
   expect_s3_class(error, c("kinlmm_error_bed_missing", "kinlmm_error_file"))
   expect_match(conditionMessage(error), "no file with this prefix")
-  prefix <- write_bed(random_genotypes(4, 3), file.path(dir, "a"))
+  prefix <- write_test_bed(random_genotypes(4, 3), file.path(dir, "a"))
   file.rename(paste0(prefix, ".bed"), paste0(prefix, ".bed.gz"))
   error <- caught(read_bed(prefix))
   expect_identical(error$path, paste0(prefix, ".bed"))
@@ -168,7 +168,7 @@ test_that("missing files are named, with what is there instead", {
 
 test_that("malformed lines are named by file and number", {
   for (kind in c("bim", "fam")) {
-    prefix <- write_bed(random_genotypes(4, 4))
+    prefix <- write_test_bed(random_genotypes(4, 4))
     lines <- readLines(paste0(prefix, ".", kind))
     for (bad in list(1L, 2L, 4L, c(1L, 3L))) {
       broken <- lines
@@ -192,7 +192,7 @@ test_that("malformed lines are named by file and number", {
 })
 
 test_that("positions must be numbers", {
-  prefix <- write_bed(random_genotypes(4, 4))
+  prefix <- write_test_bed(random_genotypes(4, 4))
   write_lines(prefix, ".bim", c("1 a 0 1 A G", "", "1 b 0 x{1} A G", "1 c 0 1.5 A G",
                                 "1 d 0 3e9 A G"))
   error <- caught(read_bed(prefix))
@@ -209,7 +209,7 @@ test_that("positions must be numbers", {
 })
 
 test_that("a file that changes after it was opened is an error", {
-  prefix <- write_bed(random_genotypes(9, 5))
+  prefix <- write_test_bed(random_genotypes(9, 5))
   geno <- read_bed(prefix)
   resize(prefix, -1)
   expect_error(as.matrix(geno), class = "kinlmm_error_bed_size")
@@ -227,7 +227,7 @@ test_that("errors are reported as those of read_bed()", {
 
 test_that("messages are calm and complete", {
   withr::local_dir(withr::local_tempdir())
-  write_bed(random_genotypes(9, 5), "cohort")
+  write_test_bed(random_genotypes(9, 5), "cohort")
   expect_snapshot(error = TRUE, {
     resize("cohort", -4)
     read_bed("cohort")
@@ -245,7 +245,7 @@ test_that("messages are calm and complete", {
 test_that("plink reads the same genotypes", {
   skip_if_no_program("plink1.9")
   G <- random_genotypes(23, 17, missing = 0.1)
-  prefix <- write_bed(G)
+  prefix <- write_test_bed(G)
   args <- c("--bfile", prefix, "--keep-allele-order", "--recode", "A", "--out", prefix)
   status <- system2("plink1.9", args, stdout = FALSE, stderr = FALSE)
   expect_identical(status, 0L)

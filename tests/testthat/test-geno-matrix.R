@@ -3,7 +3,7 @@ caught <- function(expr) tryCatch(expr, kinlmm_error = identity)
 test_that("a matrix is a source like any other", {
   G <- random_genotypes(7, 9)
   geno <- as_genotypes(G)
-  bed <- read_bed(write_bed(G))
+  bed <- read_bed(write_test_bed(G))
   expect_s3_class(geno, c("genotype_matrix", "genotypes"), exact = TRUE)
   expect_identical(as.matrix(geno), G)
   expect_identical(as.matrix(geno[c(7, 2), c("rs9", "rs1")]), G[c(7, 2), c(9, 1)])

@@ -1,7 +1,7 @@
 caught <- function(expr) tryCatch(expr, kinlmm_error = identity)
 
 G <- random_genotypes(8, 12)
-geno <- read_bed(write_bed(G, chr = rep(c("1", "2", "X"), each = 4)))
+geno <- read_bed(write_test_bed(G, chr = rep(c("1", "2", "X"), each = 4)))
 
 test_that("genotypes are subset by ids, numbers and logical values", {
   expect_identical(as.matrix(geno[c("id005", "id002"), ]), G[c(5, 2), ])
@@ -47,7 +47,7 @@ test_that("unsuitable indices are errors", {
 })
 
 test_that("a repeated SNP id is allowed but cannot be taken", {
-  twins <- read_bed(write_bed(G, snps = rep(c("a", "b", "c"), c(2, 9, 1))))
+  twins <- read_bed(write_test_bed(G, snps = rep(c("a", "b", "c"), c(2, 9, 1))))
   expect_identical(ncol(twins), 12L)
   expect_identical(unname(as.matrix(twins[, "c"])), unname(G[, 12, drop = FALSE]))
   error <- caught(twins[, c("c", "a")])

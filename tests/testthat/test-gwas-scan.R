@@ -148,7 +148,7 @@ test_that("a fit can be saved and read", {
 
 test_that(".bed and matrix give the same", {
   data <- simulate_scan()
-  bed <- simulated_gwas(data, read_bed(write_bed(data$G)))
+  bed <- simulated_gwas(data, read_bed(write_test_bed(data$G)))
   tests <- grep("^p_|beta|se|lambda|eaf|^n$", names(bed), value = TRUE)
   expect_identical(as.list(bed)[tests], as.list(simulated_gwas(data))[tests])
   expect_identical(bed$effect_allele, rep("A", 12))

@@ -20,7 +20,7 @@ core_grm <- function(geno, block, threads, method = "centered") {
 test_that("grm() agrees with its definition", {
   G <- random_genotypes(53, 700)
   G[, 7] <- 1
-  geno <- read_bed(write_bed(G))
+  geno <- read_bed(write_test_bed(G))
   for (method in c("centered", "standardized")) {
     for (filter in list(c(0, 1), c(0.01, 0.05), c(0.2, 0.03))) {
       K <- suppressMessages(grm(geno, method, filter[[1]], filter[[2]]))
@@ -51,7 +51,7 @@ test_that("grm() says which SNPs it used", {
 
 test_that("grm() does not depend on blocks, threads, or the order of SNPs and samples", {
   G <- random_genotypes(61, 530)
-  geno <- read_bed(write_bed(G))
+  geno <- read_bed(write_test_bed(G))
   for (method in c("centered", "standardized")) {
     K <- core_grm(geno, 512L, 1L, method)
     expect_identical(core_grm(geno, 512L, 2L, method), K)

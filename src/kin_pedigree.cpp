@@ -1,0 +1,56 @@
+#include "pedigree.h"
+
+using namespace kinlmm;
+
+// Inbreeding coefficients; the first to see a loop.
+// [[Rcpp::export]]
+Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
+                              int threads) {
+  return glue::guarded([&] {
+    const Pedigree pedigree = glue::as_pedigree(sire, dam);
+    const Vector F = inbreeding(pedigree, pedigree_order(pedigree), threads);
+    return Rcpp::List::create(Rcpp::_["inbreeding"] = glue::wrap_vector(F));
+  });
+}
+
+// [[Rcpp::export]]
+Rcpp::List cpp_ped_relationship(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam) {
+  return glue::guarded([&] {
+    const Pedigree pedigree = glue::as_pedigree(sire, dam);
+    const int n = static_cast<int>(pedigree.size());
+    const auto order = pedigree_order(pedigree);
+    Rcpp::NumericMatrix A(Rcpp::no_init(n, n));
+    Eigen::Map<Matrix> out(A.begin(), n, n);
+    numerator_relationship(pedigree, order, out);
+    return Rcpp::List::create(Rcpp::_["A"] = A);
+  });
+}
+
+// The upper triangle of the inverse in the form of a dgCMatrix.
+// [[Rcpp::export]]
+Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
+                           int threads) {
+  return glue::guarded([&] {
+    const Pedigree pedigree = glue::as_pedigree(sire, dam);
+    const Vector F = inbreeding(pedigree, pedigree_order(pedigree), threads);
+    const SparseUpper Q =
+        inverse_relationship(pedigree, mendelian_variances(pedigree, F));
+    return Rcpp::List::create(Rcpp::_["p"] = Q.start, Rcpp::_["i"] = Q.row,
+                              Rcpp::_["x"] = Q.value,
+                              Rcpp::_["F"] = glue::wrap_vector(F));
+  });
+}
+
+// Values of covariance A (by column) from standard normal ones, z (n x t).
+// [[Rcpp::export]]
+Rcpp::List cpp_ped_drop(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
+                        Rcpp::NumericMatrix z, int threads) {
+  return glue::guarded([&] {
+    const Pedigree pedigree = glue::as_pedigree(sire, dam);
+    const auto order = pedigree_order(pedigree);
+    const Vector F = inbreeding(pedigree, order, threads);
+    Matrix u = mendelian_variances(pedigree, F).cwiseSqrt().asDiagonal() * glue::map(z);
+    drop_values(pedigree, order, u);
+    return Rcpp::List::create(Rcpp::_["u"] = glue::wrap_matrix(u));
+  });
+}
