@@ -113,11 +113,11 @@ simulate_trait <- function(x, h2 = 0.5, pi = 1, causal = NULL, groups = NULL, sh
                            prevalence = NULL, cases = NULL, controls = NULL,
                            scale = c("population", "sample")) {
   call <- rlang::current_env()
-  h2 <- check_shares(h2, call)
+  h2 <- check_heritabilities(h2, call)
   t <- length(h2)
   permanent <- check_permanent(permanent, h2, call)
-  rg <- check_correlation(rg, t, call)
-  re <- check_correlation(re, t, call)
+  rg <- check_trait_correlation(rg, t, call)
+  re <- check_trait_correlation(re, t, call)
   scale <- check_choice(scale, c("population", "sample"))
   source <- trait_source(x, call)
   snps <- list(pi = pi, causal = causal, groups = groups, shares = shares,
@@ -177,7 +177,7 @@ trait_source <- function(x, call) {
 
 # Arguments ----
 
-check_shares <- function(h2, call) {
+check_heritabilities <- function(h2, call) {
   if (!is.numeric(h2) || length(h2) == 0L || !all(is.finite(h2)) || any(h2 < 0 | h2 > 1)) {
     abort_argument("h2", "a number from 0 to 1, or one for each trait", describe(h2), call)
   }
@@ -193,7 +193,7 @@ check_permanent <- function(permanent, h2, call) {
 }
 
 # A correlation matrix of t traits from a number or a matrix.
-check_correlation <- function(x, t, call, arg = rlang::caller_arg(x)) {
+check_trait_correlation <- function(x, t, call, arg = rlang::caller_arg(x)) {
   force(arg)
   if (!is.matrix(x)) {
     x <- check_number(x, -1, 1, arg, call)
@@ -307,7 +307,7 @@ draw_genetic <- function(source, h2, rg, snps, exact, call) {
       ped <- source$data
       check_core(cpp_ped_drop(ped$sire, ped$dam, z, n_threads(call)))$u
     } else {
-      crossprod(definite_root(source$data, call), z)
+      crossprod(exact_root(source$data, call), z)
     }
     list(values = u * rep(sqrt(h2), each = n))
   }
@@ -317,7 +317,7 @@ draw_genetic <- function(source, h2, rg, snps, exact, call) {
 }
 
 # A negative eigenvalue leaves some of the diagonal.
-definite_root <- function(K, call) {
+exact_root <- function(K, call) {
   R <- kernel_root(K)
   if (any(abs(colSums(R^2) - diag(K)) > 1e-6 * max(diag(K)))) abort_simulate_kernel(call)
   R
@@ -331,13 +331,13 @@ exact_genetic <- function(g, h2, call) {
   factor <- sqrt(h2) / replace(sd, sd == 0, 1)
   g$values <- centred * rep(factor, each = n)
   for (k in seq_along(h2)) {
-    at <- effect_names(length(h2))[[k]]
+    at <- effect_columns(length(h2))[[k]]
     if (!is.null(g$effects)) g$effects[[at]] <- g$effects[[at]] * factor[[k]]
   }
   g
 }
 
-effect_names <- function(t) if (t == 1L) "effect" else paste0("effect", seq_len(t))
+effect_columns <- function(t) if (t == 1L) "effect" else paste0("effect", seq_len(t))
 
 draw_effects <- function(geno, h2, rg, snps, call) {
   threads <- n_threads(call)
@@ -360,7 +360,7 @@ draw_effects <- function(geno, h2, rg, snps, call) {
   effects <- data.frame(snp = few$map$snp, a1 = few$map$a1,
                         frequency = moments$mean[at] / 2)
   if (!is.null(snps$groups)) effects$group <- prior$group
-  effects[effect_names(length(h2))] <- as.data.frame(B)
+  effects[effect_columns(length(h2))] <- as.data.frame(B)
   list(values = check_core(values, errors, call)$values, effects = effects)
 }
 
