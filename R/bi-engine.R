@@ -29,8 +29,35 @@ bivariate_engine <- function(model, call) {
   built$data$values <- sum(n)
   built$held_theta <- rep(built$held, each = 3L) & rep(c(FALSE, TRUE, FALSE),
                                                        length(built$held))
-  built$starts <- trait_starts(model, built, single)
+  starts <- trait_starts(model, built, single)
+  if (!paired) starts <- cbind(complete_start(model, built), starts)
+  built$starts <- starts
   built
+}
+
+# theta from the records with both traits, which cost little to fit; NULL where they are
+# few or can't be fitted alone.
+complete_start <- function(model, engine) {
+  both <- which(rowSums(model$observed) == 2L)
+  few <- length(both) < 30L + 2L * ncol(model$fixed$X)
+  if (length(model$random) > 1L || few) return(NULL)
+  model$frame$frame <- model$frame$frame[both, , drop = FALSE]
+  model$frame$weights <- model$frame$weights[both]
+  model$Y <- model$Y[both, ]
+  model$observed <- model$observed[both, ]
+  model$fixed$X <- model$fixed$X[both, , drop = FALSE]
+  model$random[[1L]]$factor <- used_levels(model$random[[1L]]$factor[both])
+  # whatever is wrong with a part of the data is no matter of the user's
+  tryCatch({
+    model$parts <- lapply(1:2, function(a) trait_part(model, a, NULL))
+    part <- bivariate_engine(model, NULL)
+    opt <- bivariate_optimise(part, TRUE, lmm_control(tolerance = 1e-4))
+    V <- split_packed(opt$psi * part$units / engine$units, c(2L, 2L))
+    unlist(lapply(V, function(packed) {
+      V <- unpack_lower(packed, TRUE)
+      pack_lower(t(chol(V + diag(0.01, 2L))))
+    }))
+  }, kinlmm_error = function(e) NULL)
 }
 
 # The fits of the single traits: variances of the terms and the residuals, one trait in a

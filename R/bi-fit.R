@@ -202,8 +202,7 @@ at_traits <- function(fit, opt) {
   names <- paste0(rep(labels, each = 3L), ":", pairs)
   settled <- settle_factors(opt$theta)
   fit$boundary <- stats::setNames(settled$boundary, labels)
-  fit$boundary[!settled$free[seq(2L, by = 3L, length.out = length(labels))] &
-                 engine$held] <- "covariance not estimable"
+  fit$boundary[engine$held & settled$boundary == "inside"] <- "covariance not estimable"
   opt$criterion <- opt$value + engine$constant[[1L]] +
     (if (fit$REML) engine$constant[[2L]] else 0)
   opt$theta <- settled$theta
@@ -220,8 +219,7 @@ at_traits <- function(fit, opt) {
   fit$opt <- opt
   fixed <- trait_effects(fit, at$S)
   fit[c("coefficients", "vcov")] <- fixed[c("coefficients", "vcov")]
-  c_modes <- trait_modes(fit, settled$theta, fixed)
-  fit$modes <- c_modes
+  fit$modes <- trait_modes(fit, settled$theta, fixed)
   fit
 }
 

@@ -265,6 +265,25 @@ class Joint {
     return out;
   }
 
+  // The columns of Vi for trait a times K_t between the records of a and of b.
+  Matrix columns(const Matrix& Vi, Index t, Index a, Index b) const {
+    Matrix K = Matrix::Zero(size(a), size(b)), out = Matrix::Zero(Vi.rows(), size(b));
+    const auto& rows = data_.rows[a];
+    for (Index j = 0; j < size(b); ++j) {
+      const Index record = data_.rows[b][at(j)];
+      if (t == terms_) {
+        const auto same = std::lower_bound(rows.begin(), rows.end(), record);
+        if (same != rows.end() && *same == record)
+          out.col(j) = Vi.col(begin(a) + (same - rows.begin()));
+        continue;
+      }
+      for (Index i = 0; i < size(a); ++i) K(i, j) = data_.K[at(t)](rows[at(i)], record);
+    }
+    if (t < terms_)
+      lapack::gemm(false, false, 1, Vi.middleCols(begin(a), size(a)), K, 0, out);
+    return out;
+  }
+
  private:
   Index last_record() const {
     Index last = 0;
@@ -276,15 +295,6 @@ class Joint {
   const JointData& data_;
   Index n1_, n2_, terms_;
 };
-
-double trace_of(const Matrix& A, const Matrix& B) {
-  double sum = 0;
-  for (Index j = 0; j < A.cols(); ++j) {
-    const Index below = A.rows() - j - 1;
-    sum += A(j, j) * B(j, j) + 2 * A.col(j).tail(below).dot(B.col(j).tail(below));
-  }
-  return sum;
-}
 
 // y'P G_c P G_d P y.
 Matrix average_of(const std::vector<Matrix>& GHiA, const Matrix& HiA, const Matrix& L,
@@ -299,22 +309,46 @@ Matrix average_of(const std::vector<Matrix>& GHiA, const Matrix& HiA, const Matr
   return out;
 }
 
-void second_moments(const Joint& joint, const Matrix& L, const Matrix& Y, Moments& out) {
+// V^-1 G_c: its columns of trait 1 and of trait 2, empty where they are zero.
+struct Columns {
+  Matrix of[2];
+};
+
+// tr(A B).
+double trace_of(const Joint& joint, const Columns& A, const Columns& B) {
+  double sum = 0;
+  for (Index a = 0; a < 2; ++a) {
+    for (Index b = 0; b < 2; ++b) {
+      if (A.of[a].size() == 0 || B.of[b].size() == 0) continue;
+      sum +=
+          A.of[a]
+              .middleRows(joint.begin(b), joint.size(b))
+              .cwiseProduct(B.of[b].middleRows(joint.begin(a), joint.size(a)).transpose())
+              .sum();
+    }
+  }
+  return sum;
+}
+
+// Vi: V^-1, all of it; GHiA: G_c V^-1[X y].
+void second_moments(const Joint& joint, const Matrix& Vi, const std::vector<Matrix>& GHiA,
+                    Moments& out) {
   const Index count = joint.count();
-  std::vector<Matrix> C, CY;
-  for (Index c = 0; c < count; ++c) {
-    C.push_back(joint.covariance(Vector::Unit(count, c)));
-    lapack::congruence(L, C.back());
-    Matrix product = Matrix::Zero(Y.rows(), Y.cols());
-    lapack::symm(C.back(), Y, product);
-    CY.push_back(product);
+  std::vector<Columns> ViG(at(count));
+  for (Index t = 0; 3 * t < count; ++t) {
+    for (Index a = 0; a < 2; ++a) {
+      for (Index b = 0; b < 2; ++b)
+        ViG[at(3 * t + a + b)].of[b] = joint.columns(Vi, t, a, b);
+    }
   }
   out.traces.resize(count, count);
   out.WW.resize(at(count * count));
   for (Index c = 0; c < count; ++c) {
+    Matrix ViGHiA = Matrix::Zero(Vi.rows(), GHiA[at(c)].cols());
+    lapack::symm(Vi, GHiA[at(c)], ViGHiA);
     for (Index d = 0; d <= c; ++d) {
-      out.traces(c, d) = out.traces(d, c) = trace_of(C[at(c)], C[at(d)]);
-      const Matrix WW = CY[at(c)].transpose() * CY[at(d)];
+      out.traces(c, d) = out.traces(d, c) = trace_of(joint, ViG[at(c)], ViG[at(d)]);
+      const Matrix WW = ViGHiA.transpose() * GHiA[at(d)];
       out.WW[at(c * count + d)] = WW;
       out.WW[at(d * count + c)] = WW.transpose();
     }
@@ -339,13 +373,15 @@ Moments joint_moments(const JointData& data, const ConstVectorRef& psi, Order or
   lapack::solve_lower(false, L, Y);
   out.S = Y.transpose() * Y;
   if (order == Order::value) return out;
-  if (order == Order::exact) second_moments(joint, L, Y, out);
   lapack::solve_lower(true, L, Y);  // now V^-1[X y]
   const std::vector<Matrix> GHiA = joint.products(Y);
   for (const Matrix& one : GHiA) out.W.push_back(Y.transpose() * one);
   if (order == Order::average) out.average = average_of(GHiA, Y, L, profile(out.S));
   lapack::cholesky_inverse(L);
   out.trace = joint.traces(L);
+  if (order != Order::exact) return out;
+  L.triangularView<Eigen::StrictlyUpper>() = L.transpose();
+  second_moments(joint, L, GHiA, out);
   return out;
 }
 

@@ -42,8 +42,8 @@ struct JointData {
 };
 
 // In units of N^3: 1/3 for the value, 1 with the gradient or the average information, and
-// one more for each component with the exact Hessian. Where Var(y) is not positive
-// definite logdet is infinite.
+// two more for each term with the exact Hessian. Where Var(y) is not positive definite
+// logdet is infinite.
 Moments joint_moments(const JointData& data, const ConstVectorRef& psi, Order order);
 
 // -2 log-likelihood (reml: restricted), beta profiled, with derivatives in psi; the
