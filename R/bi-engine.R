@@ -10,13 +10,19 @@
 #   held           by terms and residuals: whether no two records tell the covariance; and
 #   held_theta     by elements of theta
 #   starts         a theta in each column
+#   lift           by what (X'V^-1 X)^-1 of its moments is too large: REML is that of V and of
+#                  V + X C X' for any C >= 0 alike, and the second is not singular where only
+#                  X tells of it, as with a centred kernel and no residual variance. A list
+#                  with `term`, times V_1 (x) I, and `own`, times I
 #   basis          "paired": d, U (NULL for the identity), scale of the levels
 # psi and theta are in the order of core/bivariate.h.
 
-bivariate_engine <- function(model, call) {
-  single <- single_traits(model, call)
+bivariate_engine <- function(model, REML, call) {
   paired <- length(model$random) == 1L && all(model$observed)
-  built <- if (paired) paired_engine(model, single) else joint_engine(model)
+  lift <- if (paired && REML) kernel_lift(model) else 0
+  if (lift > 0) model$random[[1L]]$kernel <- lifted_kernel(model, lift)
+  single <- single_traits(model, call)
+  built <- if (paired) paired_engine(model, single, lift) else joint_engine(model, REML)
   scale <- vapply(model$parts, `[[`, numeric(1), "scale")
   pairs <- c(scale[[1L]]^2, prod(scale), scale[[2L]]^2)
   built$units <- rep(pairs, length(built$unit) + 1L) / rep(c(built$unit, 1), each = 3L)
@@ -50,7 +56,7 @@ complete_start <- function(model, engine) {
   # whatever is wrong with a part of the data is no matter of the user's
   tryCatch({
     model$parts <- lapply(1:2, function(a) trait_part(model, a, NULL))
-    part <- bivariate_engine(model, NULL)
+    part <- bivariate_engine(model, TRUE, NULL)
     opt <- bivariate_optimise(part, TRUE, lmm_control(tolerance = 1e-4))
     V <- split_packed(opt$psi * part$units / engine$units, c(2L, 2L))
     unlist(lapply(V, function(packed) {
@@ -97,12 +103,38 @@ single_engine <- function(model, a, known, call) {
   choose_engine(frame, fixed, random, call)
 }
 
-# Both traits share Q. Records are reduced to individuals as in engine_rotated().
-paired_engine <- function(model, single) {
+# How much of Q Q' is added to the kernel: none where covariates vary within individuals.
+kernel_lift <- function(model) {
   term <- model$random[[1L]]
-  level <- as.integer(term$factor)
-  root <- sqrt(model$frame$weights)
-  scale <- sqrt(as.vector(rowsum(root^2, level)))
+  if (is.null(term$kernel)) return(0)
+  sums <- level_sums(model, model$parts[[1L]]$Q)
+  if (ncol(sums) == 0L || max(abs(crossprod(sums) - diag(ncol(sums)))) > 1e-8) return(0)
+  ids <- levels(term$factor)
+  mean(diag(term$kernel)[match(ids, rownames(term$kernel))] * level_scale(model)^2)
+}
+
+# The kernel among the individuals with records, with what `lift` adds.
+lifted_kernel <- function(model, lift) {
+  term <- model$random[[1L]]
+  ids <- levels(term$factor)
+  sums <- level_sums(model, model$parts[[1L]]$Q) / level_scale(model)
+  term$kernel[ids, ids] + lift * tcrossprod(sums)
+}
+
+# N^1/2 and N^-1/2 Z'W^1/2 B, as in engine_rotated().
+level_scale <- function(model) {
+  sqrt(as.vector(rowsum(model$frame$weights, as.integer(model$random[[1L]]$factor))))
+}
+
+level_sums <- function(model, B) {
+  sums <- rowsum(B * sqrt(model$frame$weights), as.integer(model$random[[1L]]$factor))
+  unname(sums) / level_scale(model)
+}
+
+# Both traits share Q. Records are reduced to individuals as in engine_rotated().
+paired_engine <- function(model, single, lift) {
+  term <- model$random[[1L]]
+  scale <- level_scale(model)
   basis <- list(scale = scale, levels = levels(term$factor))
   if (is.null(term$kernel)) {
     basis$d <- scale^2
@@ -110,19 +142,20 @@ paired_engine <- function(model, single) {
     basis[c("d", "U")] <- basis_spectrum(single$engine$basis)[c("d", "U")]
   }
   Xy <- cbind(model$parts[[1L]]$Q, model$parts[[1L]]$r, model$parts[[2L]]$r)
-  sums <- rowsum(Xy * root, level) / scale
+  sums <- level_sums(model, Xy)
   q <- length(scale)
   within <- if (q == nrow(Xy)) matrix(0, ncol(Xy), ncol(Xy)) else
     crossprod(Xy) - crossprod(sums)
   unit <- mean(basis$d)
   if (!is.null(basis$U)) sums <- crossprod(basis$U, sums)
   list(name = "paired", unit = unit, basis = basis, held = c(FALSE, FALSE),
+       lift = list(term = lift / unit, own = 0),
        reason = "both traits of every record, one random term: eigenbasis of the kernel",
        data = list(d = basis$d / unit, Xy = unname(sums), within = unname(within),
                    beside = nrow(Xy) - q))
 }
 
-joint_engine <- function(model) {
+joint_engine <- function(model, REML) {
   root <- sqrt(model$frame$weights)
   K <- lapply(unname(model$random), function(term) record_kernel(term) * tcrossprod(root))
   unit <- vapply(K, function(one) mean(diag(one)), numeric(1))
@@ -132,9 +165,9 @@ joint_engine <- function(model) {
   reason <- if (all(model$observed)) "several random terms: Var(y)" else
     "records with one trait: Var(y) of what is observed"
   Q <- block_diagonal(lapply(model$parts, `[[`, "Q"))
-  list(name = "joint", unit = unit, reason = reason,
+  list(name = "joint", unit = unit, reason = reason, lift = list(term = 0, own = REML + 0),
        held = c(apart, !any(rowSums(model$observed) == 2L)),
-       data = list(K = K, rows = rows,
+       data = list(K = K, rows = rows, lift = REML + 0,
                    Xy = unname(cbind(Q, unlist(lapply(model$parts, `[[`, "r"))))))
 }
 
@@ -250,7 +283,7 @@ paired_inverse <- function(engine, theta) {
   list(a = c / det, b = -b / det, c = a / det)
 }
 
-# Var(y) of the observed values.
+# Var(y) of the observed values, lifted.
 joint_covariance <- function(engine, theta) {
   psi <- split_packed(pack_pairs(theta), rep(2L, length(theta) / 3L))
   rows <- engine$data$rows
@@ -262,5 +295,7 @@ joint_covariance <- function(engine, theta) {
       packed[[a + b - 1L]] * K
     }, kernels, psi))
   }
-  rbind(cbind(block(1L, 1L), block(1L, 2L)), cbind(block(2L, 1L), block(2L, 2L)))
+  X <- engine$data$Xy[, -ncol(engine$data$Xy), drop = FALSE]
+  rbind(cbind(block(1L, 1L), block(1L, 2L)), cbind(block(2L, 1L), block(2L, 2L))) +
+    engine$data$lift * tcrossprod(X)
 }

@@ -96,7 +96,7 @@ bivariate <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights
   formula <- as_formula(formula, here)
 
   model <- read_traits(formula, call, data, kinship, contrasts, env, here)
-  engine <- bivariate_engine(model, here)
+  engine <- bivariate_engine(model, REML, here)
   opt <- bivariate_optimise(engine, REML, control)
   fit <- new_bivariate(call, model, REML, engine, opt, control)
   if (!opt$converged) warn_convergence(max(abs(opt$gradient)), opt$iterations)
@@ -304,6 +304,10 @@ trait_effects <- function(fit, S) {
     part$scale * back(part, diag(length(part$kept)))
   }))
   names <- paste0(rep(fit$traits, p), ":", unlist(lapply(parts, `[[`, "names")))
-  list(coefficients = table, inside = inside, unscaled = unscaled,
+  lift <- fit$engine$lift
+  V <- unpack_lower(pack_pairs(fit$opt$theta)[1:3], TRUE)
+  if (lift$term > 0) unscaled <- unscaled - kronecker(lift$term * V, diag(p[[1L]]))
+  unscaled <- unscaled - lift$own * diag(sum(p))
+  list(coefficients = table, inside = inside,
        vcov = structure(J %*% unscaled %*% t(J), dimnames = list(names, names)))
 }

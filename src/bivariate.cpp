@@ -1,5 +1,7 @@
 #include "core/bivariate.h"
 
+#include <cmath>
+
 #include "glue.h"
 
 using namespace kinlmm;
@@ -32,6 +34,7 @@ MomentsAt moments_of(const Rcpp::List& data) {
   const Rcpp::List rows = data["rows"];
   for (int a = 0; a < 2; ++a) joint.rows[a] = rows_of(rows[a]);
   joint.Xy = map(Rcpp::as<Rcpp::NumericMatrix>(data["Xy"]));
+  joint.lift = Rcpp::as<double>(data["lift"]);
   return [joint](const Vector& psi, Order order) {
     Rcpp::checkUserInterrupt();
     return joint_moments(joint, psi, order);
@@ -57,7 +60,8 @@ Rcpp::List cpp_bivariate_evaluate(Rcpp::List data, Rcpp::NumericVector psi, bool
         Rcpp::_["value"] = at.value, Rcpp::_["gradient"] = glue::wrap_vector(at.gradient),
         Rcpp::_["hessian"] = glue::wrap_matrix(at.hessian),
         Rcpp::_["S"] = glue::wrap_matrix(moments.S));
-    if (order == 2) out["expected"] = glue::wrap_matrix(joint_expected(moments, reml));
+    if (order == 2 && std::isfinite(at.value))
+      out["expected"] = glue::wrap_matrix(joint_expected(moments, reml));
     return out;
   });
 }

@@ -363,6 +363,8 @@ Moments joint_moments(const JointData& data, const ConstVectorRef& psi, Order or
   out.trace = Vector::Zero(joint.count());
   out.S = Matrix::Zero(data.Xy.cols(), data.Xy.cols());
   Matrix L = joint.covariance(psi);
+  if (data.lift > 0 && data.Xy.cols() > 1)
+    lapack::syrk(data.lift, data.Xy.leftCols(data.Xy.cols() - 1), 1, L);
   if (!lapack::cholesky(L) ||
       !(L.diagonal().minCoeff() > 1e-7 * L.diagonal().maxCoeff())) {
     out.logdet = infinity;

@@ -39,6 +39,9 @@ struct JointData {
   std::vector<Eigen::Map<const Matrix>> K;  // t, n x n: Z_t K_t Z_t' over the records
   std::vector<Index> rows[2];  // the records that trait a is observed for, increasing
   Matrix Xy;                   // N x (P+1), the N observed values, trait 1 first
+  // What is added to Var(y) is lift X X'. REML does not depend on it, and V may then be
+  // singular in the span of X, as it is for a centred kernel without residual variance.
+  double lift = 0;
 };
 
 // In units of N^3: 1/3 for the value, 1 with the gradient or the average information, and
