@@ -239,7 +239,8 @@ settle_factors <- function(theta) {
       free <- c(!zero[[1L]], FALSE, !zero[[2L]])
       what <- if (all(zero)) "both variances zero" else
         paste("variance of trait", which(zero), "zero")
-      return(list(theta = sqrt(V[c(1L, 2L, 4L)]) * free, free = free, boundary = what))
+      sd <- sqrt(diag(V))
+      return(list(theta = c(sd[[1L]], 0, sd[[2L]]) * free, free = free, boundary = what))
     }
     if (r2 > 1 - 1e-9) {
       sign <- sign(V[2L, 1L])

@@ -122,7 +122,7 @@ Moments PairedTraits::moments(const ConstVectorRef& psi, Order order) const {
       const double d = d_[begin + i], times = times_[begin + i];
       const Matrix2 V = d * Vg + Ve;
       const double det = V(0, 0) * V(1, 1) - V(0, 1) * V(1, 0);
-      if (!(V(0, 0) > 0) || !(det > 1e-14 * V(0, 0) * V(1, 1))) {
+      if (!(V(0, 0) > 0) || !(det > 1e-10 * V(0, 0) * V(1, 1))) {
         // a dimension that is not there
         if (times == 0 && begin + i == rows - 1) {
           weights.row(i).setZero();
@@ -366,7 +366,7 @@ Moments joint_moments(const JointData& data, const ConstVectorRef& psi, Order or
   if (data.lift > 0 && data.Xy.cols() > 1)
     lapack::syrk(data.lift, data.Xy.leftCols(data.Xy.cols() - 1), 1, L);
   if (!lapack::cholesky(L) ||
-      !(L.diagonal().minCoeff() > 1e-7 * L.diagonal().maxCoeff())) {
+      !(L.diagonal().minCoeff() > 1e-5 * L.diagonal().maxCoeff())) {
     out.logdet = infinity;
     return out;
   }
@@ -513,7 +513,11 @@ JointOptimum joint_optimise(const MomentsAt& moments_of_psi, Index n, const Matr
                           settings.order == Order::average);
       iterations += fit.iterations;
       evaluations += fit.evaluations;
-      if (best.phi.size() == 0 || fit.at.value < best.at.value - 1e-9) {
+      // with a singular kernel the criterion may fall without end to a singular V_e
+      const bool better = fit.converged == best.converged
+                              ? fit.at.value < best.at.value - 1e-9
+                              : fit.converged;
+      if (best.phi.size() == 0 || better) {
         best.phi = fit.x;
         best.at = fit.at;
         best.converged = fit.converged;
