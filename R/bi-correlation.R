@@ -218,8 +218,8 @@ trait_parameters <- function(fit) {
   rows[["cor:phenotypic"]] <- delta_correlation(total, psi)
   se <- vapply(rows, function(row) {
     variance <- sum(row$gradient * (fit$psi_vcov %*% row$gradient))
-    if (!is.finite(variance) || variance <= 1e-14 * row$value^2) NA_real_ else
-      sqrt(variance)
+    known <- is.finite(variance) && is.finite(row$value)
+    if (known && variance > 1e-14 * row$value^2) sqrt(variance) else NA_real_
   }, numeric(1))
   held <- paste0("cor:", labels[fit$boundary == "covariance not estimable"])
   value <- vapply(rows, `[[`, numeric(1), "value")

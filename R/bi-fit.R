@@ -201,6 +201,14 @@ at_traits <- function(fit, opt) {
   pairs <- c(fit$traits[[1L]], paste(fit$traits, collapse = ","), fit$traits[[2L]])
   names <- paste0(rep(labels, each = 3L), ":", pairs)
   settled <- settle_factors(opt$theta)
+  at <- bivariate_at(engine, settled$theta, fit$REML, 2L)
+  if (!is.finite(at$value)) {
+    # singular, but only nearly so
+    settled <- list(theta = opt$theta, free = rep(TRUE, length(opt$theta)),
+                    boundary = rep("inside", length(labels)))
+    at <- bivariate_at(engine, opt$theta, fit$REML, 2L)
+    if (!is.finite(at$value)) abort_traits_degenerate(fit$traits, rlang::caller_env(2L))
+  }
   fit$boundary <- stats::setNames(settled$boundary, labels)
   fit$boundary[engine$held & settled$boundary == "inside"] <- "covariance not estimable"
   opt$criterion <- opt$value + engine$constant[[1L]] +
@@ -212,7 +220,6 @@ at_traits <- function(fit, opt) {
     structure(unpack_lower(unname(packed), TRUE), dimnames = list(fit$traits, fit$traits))
   })
   names(fit$covariances) <- labels
-  at <- bivariate_at(engine, settled$theta, fit$REML, 2L)
   free <- settled$free & !engine$held_theta
   fit$psi_vcov <- structure(psi_covariance(at, settled$theta, free) *
                               tcrossprod(engine$units), dimnames = list(names, names))

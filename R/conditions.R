@@ -979,6 +979,15 @@ abort_traits_identical <- function(traits, call) {
   ), "traits_identical", traits = traits, call = call)
 }
 
+abort_traits_degenerate <- function(traits, call) {
+  abort_kinlmm(c(
+    "The records must leave residual variation in every combination of the traits.",
+    "x" = "The likelihood of {.code {traits[[1L]]}} and {.code {traits[[2L]]}} has no
+           maximum: it grows without end towards a covariance that is singular.",
+    "i" = "Repeated records that do not differ do this."
+  ), "traits_degenerate", traits = traits, call = call)
+}
+
 # why: a clause.
 abort_no_correlation <- function(term, why, call) {
   abort_kinlmm(c(
