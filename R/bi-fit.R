@@ -98,6 +98,9 @@ bivariate <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights
   model <- read_traits(formula, call, data, kinship, contrasts, env, here)
   engine <- bivariate_engine(model, REML, here)
   opt <- bivariate_optimise(engine, REML, control)
+  if (!opt$converged && is_degenerate(opt$psi)) {
+    abort_traits_degenerate(colnames(model$Y), here)
+  }
   fit <- new_bivariate(call, model, REML, engine, opt, control)
   if (!opt$converged) warn_convergence(max(abs(opt$gradient)), opt$iterations)
   fit
@@ -177,6 +180,12 @@ check_distinct <- function(model, call) {
   if (sum(left^2) <= 1e-12 * sum(r[[2L]][both]^2)) {
     abort_traits_identical(colnames(model$Y), call)
   }
+}
+
+# Whether the last covariance of psi, that of the residuals, is close to singular.
+is_degenerate <- function(psi) {
+  V <- unpack_lower(utils::tail(psi, 3L), TRUE)
+  min(diag(V)) < 1e-6 || det(V) < 1e-6 * prod(diag(V))
 }
 
 # The fit object, see bivariate().

@@ -1,6 +1,6 @@
 test_that("intervals end where the criterion reaches the quantile", {
-  sibs <- two_traits(60, seed = 2)
-  for (d in list(sibs$data, without_traits(sibs$data, 1:9, 50:55))) {
+  sibs <- two_traits(32, G = matrix(c(3, 1, 1, 3), 2), R = diag(0.3, 2), seed = 2)
+  for (d in list(sibs$data, without_traits(sibs$data, 1:4, 29:31))) {
     fit <- bivariate(cbind(a, b) ~ x + (1 | id), d, list(id = sibs$K))
     g <- genetic_correlation(fit, level = 0.9)
     # the criterion at a correlation, minimised by a general method
