@@ -37,7 +37,8 @@
 #' path <- system.file("extdata", package = "kinlmm")
 #' mice <- read.csv(file.path(path, "mouse_pheno.csv"))
 #' K <- grm(read_bed(file.path(path, "mouse")))
-#' fit <- bivariate(cbind(cd8, mch) ~ 1 + (1 | id), mice[1:200, ], list(id = K))
+#' mice <- mice[complete.cases(mice), ]
+#' fit <- bivariate(cbind(cd8, mch) ~ 1 + (1 | id), mice[1:300, ], list(id = K))
 #' genetic_correlation(fit)
 #' @export
 genetic_correlation <- function(object, term = NULL, level = 0.95, interval = TRUE, ...) {
@@ -117,10 +118,11 @@ check_correlation <- function(object, label, call) {
 correlation_excess <- function(object, label) {
   t <- match(label, names(object$covariances))
   at <- 3L * t - 2:0
+  seen <- profile_memory(trait_parameters(object), paste0("cor:", label))
   function(r) {
     M <- diag(length(object$opt$theta))
     M[at, at[[2L]]] <- c(0, r, sqrt(1 - r^2))
-    profile_value(object$engine, object, M[, -at[[3L]], drop = FALSE])
+    profile_value(object$engine, object, M[, -at[[3L]], drop = FALSE], r, seen)
   }
 }
 
@@ -128,19 +130,33 @@ correlation_excess <- function(object, label) {
 share_excess <- function(object, a) {
   engine <- if (a == 1L) object$engine else swap_traits(object$engine)
   k <- object$k[[1L]] / engine$unit
+  seen <- profile_memory(trait_parameters(object), paste0("h2:", object$traits[[a]]))
   function(h) {
     M <- diag(6L)
     M[, 1L] <- c(sqrt(h / k), 0, 0, sqrt(1 - h), 0, 0)
-    profile_value(engine, object, M[, -4L])
+    profile_value(engine, object, M[, -4L], h, seen)
   }
 }
 
-# The minimum over theta = M phi, above that of the fit. One start near the fit where each
-# is dear.
-profile_value <- function(engine, object, M) {
-  near <- near_theta(object, engine)
+# Where a profile was computed, and theta there: where each value is dear the next starts
+# from the nearest.
+profile_memory <- function(table, name) {
+  seen <- new.env(parent = emptyenv())
+  seen$x <- table$estimate[table$parameter == name]
+  seen$theta <- list(NULL)
+  seen
+}
+
+# The minimum over theta = M phi, above that of the fit; x: the value that M fixes.
+profile_value <- function(engine, object, M, x, seen) {
+  near <- seen$theta[[which.min(abs(seen$x - x))]]
+  if (is.null(near)) near <- near_theta(object, engine)
   starts <- if (engine$name == "joint") matrix(near) else cbind(near, engine$starts)
   opt <- bivariate_optimise(engine, object$REML, object$control, M, unname(starts))
+  if (opt$converged) {
+    seen$x <- c(seen$x, x)
+    seen$theta <- c(seen$theta, list(opt$theta))
+  }
   opt$value + engine$constant[[1L]] + (if (object$REML) engine$constant[[2L]] else 0) -
     object$opt$criterion
 }
@@ -190,7 +206,7 @@ profile_limits <- function(excess, estimate, ends, bounds, level) {
     if (ends[[side]] <= most || abs(estimate - bounds[[side]]) < 1e-9) return(bounds[[side]])
     # excess at the estimate is zero up to rounding
     f <- function(x) if (x == estimate) -most else excess(x) - most
-    stats::uniroot(f, sort(c(estimate, bounds[[side]])), tol = 1e-7)$root
+    stats::uniroot(f, sort(c(estimate, bounds[[side]])), tol = 1e-6)$root
   }, numeric(1))
 }
 

@@ -82,7 +82,7 @@
 #' K <- grm(read_bed(file.path(path, "mouse")))
 #' fit <- bivariate(cbind(cd8, mch) ~ 1 + (1 | id), mice, kinship = list(id = K))
 #' fit
-#' genetic_correlation(fit)
+#' genetic_correlation(fit, interval = FALSE)
 #' @export
 bivariate <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, subset,
                       contrasts = NULL, control = lmm_control(), ...) {

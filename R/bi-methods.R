@@ -48,7 +48,8 @@
 #' path <- system.file("extdata", package = "kinlmm")
 #' mice <- read.csv(file.path(path, "mouse_pheno.csv"))
 #' K <- grm(read_bed(file.path(path, "mouse")))
-#' fit <- bivariate(cbind(cd8, mch) ~ 1 + (1 | id), mice[1:200, ], list(id = K))
+#' mice <- mice[complete.cases(mice), ]
+#' fit <- bivariate(cbind(cd8, mch) ~ 1 + (1 | id), mice[1:300, ], list(id = K))
 #' summary(fit)
 #' heritability(fit)
 #' confint(fit, "cor:id")
