@@ -5,8 +5,8 @@ cpp_bivariate_evaluate <- function(data, psi, reml, order) {
     .Call(`_kinlmm_cpp_bivariate_evaluate`, data, psi, reml, order)
 }
 
-cpp_bivariate_optimise <- function(data, M, reml, tolerance, max_iterations, starts) {
-    .Call(`_kinlmm_cpp_bivariate_optimise`, data, M, reml, tolerance, max_iterations, starts)
+cpp_bivariate_optimise <- function(data, M, reml, tolerance, max_iterations, positive, starts) {
+    .Call(`_kinlmm_cpp_bivariate_optimise`, data, M, reml, tolerance, max_iterations, positive, starts)
 }
 
 cpp_blocked_data <- function(factors, Xy, sizes, terms) {

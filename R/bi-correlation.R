@@ -122,7 +122,7 @@ correlation_excess <- function(object, label) {
   function(r) {
     M <- diag(length(object$opt$theta))
     M[at, at[[2L]]] <- c(0, r, sqrt(1 - r^2))
-    profile_value(object$engine, object, M[, -at[[3L]], drop = FALSE], r, seen)
+    profile_value(object$engine, object, M[, -at[[3L]], drop = FALSE], r, seen, at[1:2])
   }
 }
 
@@ -147,12 +147,14 @@ profile_memory <- function(table, name) {
   seen
 }
 
-# The minimum over theta = M phi, above that of the fit; x: the value that M fixes.
-profile_value <- function(engine, object, M, x, seen) {
+# The minimum over theta = M phi, above that of the fit; x: the value that M fixes;
+# positive: see bivariate_optimise().
+profile_value <- function(engine, object, M, x, seen, positive = integer()) {
   near <- seen$theta[[which.min(abs(seen$x - x))]]
   if (is.null(near)) near <- near_theta(object, engine)
   starts <- if (engine$name == "joint") matrix(near) else cbind(near, engine$starts)
-  opt <- bivariate_optimise(engine, object$REML, object$control, M, unname(starts))
+  opt <- bivariate_optimise(engine, object$REML, object$control, M, unname(starts),
+                            positive)
   if (opt$converged) {
     seen$x <- c(seen$x, x)
     seen$theta <- c(seen$theta, list(opt$theta))

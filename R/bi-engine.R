@@ -213,16 +213,19 @@ bivariate_at <- function(engine, theta, REML, order = 0L) {
 }
 
 # The optimum over theta = M phi; see joint_optimise() of the core. M is the identity
-# unless given.
-bivariate_optimise <- function(engine, REML, control, M = NULL, starts = engine$starts) {
+# unless given; `positive`: columns whose phi must not be negative.
+bivariate_optimise <- function(engine, REML, control, M = NULL, starts = engine$starts,
+                               positive = integer()) {
   if (is.null(M)) M <- diag(nrow(starts))
-  M <- M[, colSums(M[engine$held_theta, , drop = FALSE] != 0) == 0, drop = FALSE]
+  free <- colSums(M[engine$held_theta, , drop = FALSE] != 0) == 0
+  positive <- which(which(free) %in% positive)
+  M <- M[, free, drop = FALSE]
   if (engine$name == "joint" && engine$data$values > 800 && ncol(starts) > 1L) {
     value <- apply(starts, 2L, function(theta) bivariate_at(engine, theta, REML)$value)
     starts <- starts[, which.min(value), drop = FALSE]
   }
   opt <- check_core(cpp_bivariate_optimise(engine$data, M, REML, control$tolerance,
-                                           control$max_iterations, starts))
+                                           control$max_iterations, positive, starts))
   # rounding may leave less than was asked for
   opt$converged <- opt$converged || max(abs(opt$gradient)) < 1e-6
   opt

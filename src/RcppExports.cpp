@@ -26,8 +26,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_bivariate_optimise
-Rcpp::List cpp_bivariate_optimise(Rcpp::List data, Rcpp::NumericMatrix M, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts);
-RcppExport SEXP _kinlmm_cpp_bivariate_optimise(SEXP dataSEXP, SEXP MSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP) {
+Rcpp::List cpp_bivariate_optimise(Rcpp::List data, Rcpp::NumericMatrix M, bool reml, double tolerance, int max_iterations, Rcpp::IntegerVector positive, Rcpp::NumericMatrix starts);
+RcppExport SEXP _kinlmm_cpp_bivariate_optimise(SEXP dataSEXP, SEXP MSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP positiveSEXP, SEXP startsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -36,8 +36,9 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type positive(positiveSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_bivariate_optimise(data, M, reml, tolerance, max_iterations, starts));
+    rcpp_result_gen = Rcpp::wrap(cpp_bivariate_optimise(data, M, reml, tolerance, max_iterations, positive, starts));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -340,7 +341,7 @@ END_RCPP
 
 static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_bivariate_evaluate", (DL_FUNC) &_kinlmm_cpp_bivariate_evaluate, 4},
-    {"_kinlmm_cpp_bivariate_optimise", (DL_FUNC) &_kinlmm_cpp_bivariate_optimise, 6},
+    {"_kinlmm_cpp_bivariate_optimise", (DL_FUNC) &_kinlmm_cpp_bivariate_optimise, 7},
     {"_kinlmm_cpp_blocked_data", (DL_FUNC) &_kinlmm_cpp_blocked_data, 4},
     {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 3},
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 6},

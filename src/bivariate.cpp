@@ -66,15 +66,18 @@ Rcpp::List cpp_bivariate_evaluate(Rcpp::List data, Rcpp::NumericVector psi, bool
   });
 }
 
-// M: theta = M phi; starts: a theta in each column.
+// M: theta = M phi; positive: which of phi must not be negative; starts: a theta in each
+// column.
 // [[Rcpp::export]]
 Rcpp::List cpp_bivariate_optimise(Rcpp::List data, Rcpp::NumericMatrix M, bool reml,
                                   double tolerance, int max_iterations,
+                                  Rcpp::IntegerVector positive,
                                   Rcpp::NumericMatrix starts) {
   return glue::guarded([&] {
     const bool paired = data.containsElementNamed("d");
     const JointSettings settings{reml, tolerance, max_iterations,
-                                 paired ? Order::exact : Order::average};
+                                 paired ? Order::exact : Order::average,
+                                 rows_of(positive)};
     const JointOptimum fit = joint_optimise(moments_of(data), values_of(data), map(M),
                                             settings, glue::columns_of(starts));
     return Rcpp::List::create(

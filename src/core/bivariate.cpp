@@ -490,6 +490,15 @@ JointOptimum joint_optimise(const MomentsAt& moments_of_psi, Index n, const Matr
   const Covariance covariance(std::vector<int>(at(M.rows() / 3), 2));
   const bool free = M.rows() == M.cols();
   const auto evaluate = [&](const Vector& phi) {
+    for (Index i : settings.positive) {
+      if (phi[i] >= 0) continue;
+      Evaluation out;
+      out.value = infinity;
+      out.gradient = Vector::Zero(phi.size());
+      out.hessian = Matrix::Zero(phi.size(), phi.size());
+      out.carried = Vector::Zero(M.rows());
+      return out;
+    }
     const Vector theta = M * phi;
     const Moments moments = moments_of_psi(covariance.psi(theta), settings.order);
     const Evaluation in_psi = joint_criterion(moments, n, settings.reml, settings.order);
@@ -507,6 +516,7 @@ JointOptimum joint_optimise(const MomentsAt& moments_of_psi, Index n, const Matr
   int iterations = 0, evaluations = 0;
   for (const Vector& start : starts) {
     Vector phi = into.solve(start);
+    for (Index i : settings.positive) phi[i] = std::max(std::abs(phi[i]), 0.05);
     for (int round = 0; round < 5; ++round) {
       const NewtonResult fit =
           minimise_newton(evaluate, phi, settings.tolerance, settings.max_iterations,

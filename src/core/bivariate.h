@@ -61,6 +61,8 @@ struct JointSettings {
   double tolerance = 1e-8;  // of the gradient in phi
   int max_iterations = 200;
   Order order = Order::exact;  // of the Hessian of each step
+  // elements of phi that must not be negative: with a b < 0 a correlation of r is -r
+  std::vector<Index> positive;
 };
 
 struct JointOptimum {
