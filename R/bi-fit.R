@@ -24,15 +24,17 @@
 #' relationship matrix make of each individual a problem of two values: after the
 #' decomposition, that of one trait, an evaluation of the criterion with its exact Hessian
 #' takes O(n p^2). Otherwise Var(y), of order N, the number of observed values, is factored:
-#' N^3 operations for each step of average-information REML, and some seven more for the
-#' standard errors.
+#' N^3 operations for each step of average-information REML, and 2 N^3 for each random term
+#' for the standard errors.
 #'
 #' The search is over the Cholesky factors of the covariances, by Newton's method in a
 #' trust region. It starts from the fits of the single traits, with correlations of 0, 0.8
 #' and -0.8: from each of them with the first method or at most 800 values, else from the
 #' best. Where a covariance is singular (a correlation of -1 or 1, or a variance of zero)
 #' the derivatives on the boundary of the positive semi-definite matrices must say that
-#' this is an optimum.
+#' this is an optimum. With a relationship matrix of low rank (fewer markers than
+#' individuals) the criterion may fall without end towards some singular residual covariance;
+#' an optimum inside is then returned where there is one, and else an error.
 #'
 #' Standard errors are from the observed information, as GEMMA's are. With a covariance on
 #' the boundary they are those of the model with that restriction, and there is none for what
@@ -42,7 +44,8 @@
 #'   in [lmmfit()]. Missing values in either trait are allowed; records that lack both, or a
 #'   covariate, are left out, and counted by `print()`. An offset is refused.
 #' @param data,kinship,contrasts,control as in [lmmfit()].
-#' @param REML (`logical(1)`) REML, or maximum likelihood, for tests of fixed effects.
+#' @param REML (`logical(1)`) REML, or maximum likelihood, for tests of fixed effects, which
+#'   depends on the origin of a relationship matrix, as in [lmmfit()].
 #' @param weights (`numeric(n)`) prior weights w > 0: the residual covariance of a record
 #'   is R / w.
 #' @param subset an expression, evaluated in `data`, that says which records to use.
