@@ -1241,6 +1241,54 @@ abort_exact_levels <- function(group, levels, call) {
 
 # Two traits ----
 
+abort_two_traits <- function(found, call) {
+  abort_kinlmm(c(
+    "The response must be two traits, as in {.code cbind(trait1, trait2) ~ ...}.",
+    "x" = "It has {n_of(found, 'column')}.",
+    "i" = if (found == 1L) "{.fn lmmfit} fits one trait."
+  ), "two_traits", found = found, call = call)
+}
+
+# term: as it would be written.
+abort_trait_slopes <- function(term, call) {
+  abort_kinlmm(c(
+    "Random terms of {.fn bivariate} must be intercepts, such as {.code (1 | id)}.",
+    "x" = "{term} is not."
+  ), "trait_slopes", term = term, call = call)
+}
+
+abort_trait_offset <- function(call) {
+  abort_kinlmm(c(
+    "{.fn bivariate} has no offset: one known part of the mean can't be that of two traits.",
+    "i" = "Subtract it from the trait that it belongs to."
+  ), "trait_offset", call = call)
+}
+
+abort_traits_identical <- function(traits, call) {
+  abort_kinlmm(c(
+    "The two traits must not be perfectly correlated.",
+    "x" = "Beside the fixed effects {.code {traits[[2L]]}} is a multiple of
+           {.code {traits[[1L]]}}: there is no likelihood."
+  ), "traits_identical", traits = traits, call = call)
+}
+
+abort_traits_degenerate <- function(traits, call) {
+  abort_kinlmm(c(
+    "The records must leave residual variation in every combination of the traits.",
+    "x" = "The likelihood of {.code {traits[[1L]]}} and {.code {traits[[2L]]}} has no
+           maximum: it grows without end towards a covariance that is singular.",
+    "i" = "Repeated records that do not differ do this."
+  ), "traits_degenerate", traits = traits, call = call)
+}
+
+# why: a clause.
+abort_no_correlation <- function(term, why, call) {
+  abort_kinlmm(c(
+    "The correlation of the effects of {.code {term}} must be defined.",
+    "x" = "It is not: {why}."
+  ), "no_correlation", term = term, call = call)
+}
+
 # Spike and slab ----
 
 # Prediction ----

@@ -11,6 +11,37 @@ Rcpp::Rostream<true>&  Rcpp::Rcout = Rcpp::Rcpp_cout_get();
 Rcpp::Rostream<false>& Rcpp::Rcerr = Rcpp::Rcpp_cerr_get();
 #endif
 
+// cpp_bivariate_evaluate
+Rcpp::List cpp_bivariate_evaluate(Rcpp::List data, Rcpp::NumericVector psi, bool reml, int order);
+RcppExport SEXP _kinlmm_cpp_bivariate_evaluate(SEXP dataSEXP, SEXP psiSEXP, SEXP remlSEXP, SEXP orderSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type psi(psiSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< int >::type order(orderSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_bivariate_evaluate(data, psi, reml, order));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_bivariate_optimise
+Rcpp::List cpp_bivariate_optimise(Rcpp::List data, Rcpp::NumericMatrix M, bool reml, double tolerance, int max_iterations, Rcpp::IntegerVector positive, Rcpp::NumericMatrix starts);
+RcppExport SEXP _kinlmm_cpp_bivariate_optimise(SEXP dataSEXP, SEXP MSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP positiveSEXP, SEXP startsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type M(MSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type positive(positiveSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_bivariate_optimise(data, M, reml, tolerance, max_iterations, positive, starts));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_blocked_data
 Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy, Rcpp::IntegerVector sizes, Rcpp::List terms);
 RcppExport SEXP _kinlmm_cpp_blocked_data(SEXP factorsSEXP, SEXP XySEXP, SEXP sizesSEXP, SEXP termsSEXP) {
@@ -480,6 +511,8 @@ END_RCPP
 }
 
 static const R_CallMethodDef CallEntries[] = {
+    {"_kinlmm_cpp_bivariate_evaluate", (DL_FUNC) &_kinlmm_cpp_bivariate_evaluate, 4},
+    {"_kinlmm_cpp_bivariate_optimise", (DL_FUNC) &_kinlmm_cpp_bivariate_optimise, 7},
     {"_kinlmm_cpp_blocked_data", (DL_FUNC) &_kinlmm_cpp_blocked_data, 4},
     {"_kinlmm_cpp_blocked_moments", (DL_FUNC) &_kinlmm_cpp_blocked_moments, 3},
     {"_kinlmm_cpp_blocked_optimise", (DL_FUNC) &_kinlmm_cpp_blocked_optimise, 6},
