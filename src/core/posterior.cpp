@@ -1,0 +1,192 @@
+#include "core/posterior.h"
+
+#include <Eigen/Cholesky>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace kinlmm {
+
+namespace {
+
+constexpr double kNever = -std::numeric_limits<double>::infinity();
+
+double log_half_t(double s, double scale, double df) {
+  const double square = (s / scale) * (s / scale);
+  return std::isinf(df) ? -0.5 * square : -0.5 * (df + 1) * std::log1p(square / df);
+}
+
+// Of one variance s^2, in log s.
+double log_density(const VariancePrior& prior, double log_s, double scale) {
+  const double s = std::exp(log_s);
+  switch (prior.kind) {
+    case PriorKind::half_t:
+      return log_half_t(s, scale, prior.df) + log_s;
+    case PriorKind::inverse_chisq:
+      return -prior.df * log_s - 0.5 * prior.df * scale / (s * s);
+    case PriorKind::inverse_wishart:
+      return -prior.df * log_s - 0.5 * prior.matrix(0, 0) / (s * s);
+    case PriorKind::flat_deviation:
+      return log_s;
+    case PriorKind::flat_variance:
+      return 2 * log_s;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace
+
+Posterior::Posterior(MarginalAt at, Covariance covariance,
+                     std::vector<VariancePrior> priors, Index n)
+    : at_(std::move(at)),
+      covariance_(std::move(covariance)),
+      priors_(std::move(priors)),
+      n_(n) {}
+
+// Row i is made of the partial correlations before the diagonal: each takes its share of
+// what those before it leave of the length.
+Matrix Posterior::correlation_factor(const Vector& x, Index t) const {
+  const Index k = covariance_.size(t);
+  Matrix L = Matrix::Zero(k, k);
+  Index at = covariance_.first(t) + k;
+  for (Index i = 0; i < k; ++i) {
+    double left = 1;
+    for (Index j = 0; j < i; ++j) {
+      const double z = std::tanh(x[at]);
+      L(i, j) = z * left;
+      left /= std::cosh(x[at++]);
+    }
+    L(i, i) = left;
+  }
+  return L;
+}
+
+// With the Jacobian of the coordinates. Under |R|^(lkj - 1) the partial correlation in
+// column j has the density (1 - z^2)^(lkj - 1 + (k - 2 - j) / 2), j = 0, ..., and |R| is
+// the product of all 1 - z^2 (Lewandowski, Kurowicka and Joe 2009).
+double Posterior::term_prior(const Vector& x, Index t) const {
+  const VariancePrior& prior = priors_[static_cast<std::size_t>(t)];
+  const Index k = covariance_.size(t), first = covariance_.first(t);
+  const double log_sigma = x[x.size() - 1];
+  if (k == 1) {
+    const double scale = prior.scale.size() > 0 ? prior.scale[0] : 1;
+    return log_density(prior, x[first] + log_sigma, scale);
+  }
+  const bool wishart = prior.kind == PriorKind::inverse_wishart;
+  double out = 0, log_deviations = 0, log_det_correlation = 0;
+  for (Index i = 0; i < k; ++i) {
+    const double log_s = x[first + i] + log_sigma;
+    log_deviations += log_s;
+    if (!wishart) out += log_density(prior, log_s, prior.scale[i]);
+  }
+  for (Index i = 1, at = first + k; i < k; ++i) {
+    for (Index j = 0; j < i; ++j, ++at) {
+      const double left = -2 * std::log(std::cosh(x[at]));
+      log_det_correlation += left;
+      const double exponent = wishart ? 0 : prior.lkj - 1;
+      out += (exponent + 0.5 * static_cast<double>(k - 2 - j) + 1) * left;
+    }
+  }
+  if (!wishart) return out;
+  const double size = static_cast<double>(k);
+  Matrix L = correlation_factor(x, t);
+  for (Index i = 0; i < k; ++i) L.row(i) *= std::exp(x[first + i] + log_sigma);
+  const Matrix half =
+      L.triangularView<Eigen::Lower>().solve(Matrix(prior.matrix.llt().matrixL()));
+  return out - 0.5 * (prior.df + size + 1) * (2 * log_deviations + log_det_correlation) -
+         0.5 * half.squaredNorm() + (size + 1) * log_deviations;
+}
+
+double Posterior::log_prior(const Vector& x) const {
+  const VariancePrior& residual = priors_.back();
+  const double scale = residual.scale.size() > 0 ? residual.scale[0] : 1;
+  double out = log_density(residual, x[x.size() - 1], scale);
+  for (Index t = 0; t < covariance_.terms(); ++t) out += term_prior(x, t);
+  return out;
+}
+
+bool Posterior::move_to(const Vector& x) {
+  const Index ratios = covariance_.count();
+  if (last_.size() == ratios && last_ == x.head(ratios)) return defined_;
+  last_ = x.head(ratios);
+  defined_ = false;
+  Vector theta(ratios);
+  for (Index t = 0; t < covariance_.terms(); ++t) {
+    Matrix T = correlation_factor(x, t);
+    for (Index i = 0; i < T.rows(); ++i)
+      T.row(i) *= std::exp(x[covariance_.first(t) + i]);
+    covariance_.pack(T, t, theta);
+  }
+  if (!theta.allFinite()) return false;
+  ++evaluations_;
+  marginal_ = at_(theta);
+  if (!std::isfinite(marginal_.logdet)) return false;
+  const Index p = marginal_.S.rows() - 1;
+  logdets_ = marginal_.logdet;
+  s_ = marginal_.S(p, p);
+  if (p > 0) {
+    const Eigen::LLT<Matrix> llt(marginal_.S.topLeftCorner(p, p));
+    if (llt.info() != Eigen::Success) return false;
+    const Matrix L = llt.matrixL();
+    logdets_ += 2 * L.diagonal().array().log().sum();
+    s_ -=
+        L.triangularView<Eigen::Lower>().solve(marginal_.S.col(p).head(p)).squaredNorm();
+  }
+  defined_ = s_ > 0 && std::isfinite(logdets_);
+  return defined_;
+}
+
+double Posterior::operator()(const Vector& x) {
+  if (!x.allFinite() || !move_to(x)) return kNever;
+  const double log_sigma = x[x.size() - 1];
+  const double dof = static_cast<double>(n_ - (marginal_.S.rows() - 1));
+  const double out = -dof * log_sigma - 0.5 * logdets_ -
+                     0.5 * s_ * std::exp(-2 * log_sigma) + log_prior(x);
+  return std::isnan(out) ? kNever : out;
+}
+
+Vector Posterior::components(const Vector& x) const {
+  const Index count = covariance_.count();
+  const double sigma = std::exp(x[count]);
+  Vector out(count + 1);
+  for (Index t = 0; t < covariance_.terms(); ++t) {
+    Matrix T = correlation_factor(x, t);
+    for (Index i = 0; i < T.rows(); ++i) {
+      T.row(i) *= sigma * std::exp(x[covariance_.first(t) + i]);
+    }
+    covariance_.pack(T * T.transpose(), t, out);
+  }
+  out[count] = sigma * sigma;
+  return out;
+}
+
+Vector Posterior::draw_fixed(const Vector& x, Random& random) {
+  move_to(x);
+  const Index p = marginal_.S.rows() - 1;
+  if (p == 0) return Vector();
+  const Eigen::LLT<Matrix> llt(marginal_.S.topLeftCorner(p, p));
+  Vector z(p);
+  for (Index i = 0; i < p; ++i) z[i] = random.normal();
+  return llt.solve(marginal_.S.col(p).head(p)) +
+         std::exp(x[x.size() - 1]) * llt.matrixU().solve(z);
+}
+
+Vector Posterior::start(const Vector& unit, double deviation, Random& random) const {
+  const Index count = covariance_.count();
+  Vector x(count + 1);
+  double extent = 1;
+  for (Index t = 0, column = 0; t < covariance_.terms(); ++t) {
+    const Index k = covariance_.size(t), first = covariance_.first(t);
+    for (Index i = 0; i < k; ++i, ++column) {
+      const double log_ratio = (2 * random.uniform() - 1) * std::log(8.0);
+      x[first + i] = log_ratio - std::log(unit[column]);
+      extent += std::exp(2 * log_ratio);
+    }
+    for (Index i = k; i < k * (k + 1) / 2; ++i) x[first + i] = 0.5 * random.normal();
+  }
+  x[count] = std::log(deviation) - 0.5 * std::log(extent) + 0.5 * random.normal();
+  return x;
+}
+
+}  // namespace kinlmm
