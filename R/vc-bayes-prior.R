@@ -169,7 +169,7 @@ check_prior <- function(prior, call) {
 }
 
 # What a prior is, in words.
-describe_prior <- function(prior) {
+prior_text <- function(prior) {
   number <- function(x) paste(format(signif(x, 4)), collapse = ", ")
   at <- if (is.null(prior$scale)) "" else paste0(", scale ", number(prior$scale))
   name <- if (prior$df == 1) "half-Cauchy" else if (is.infinite(prior$df)) "half-normal" else
@@ -190,7 +190,7 @@ describe_prior <- function(prior) {
 
 #' @export
 print.variance_prior <- function(x, ...) {
-  cat("Prior: ", describe_prior(x), "\n", sep = "")
+  cat("Prior: ", prior_text(x), "\n", sep = "")
   if (is.null(x$scale) && x$kind %in% c("half_t", "inverse_chisq")) {
     cat("  its scale is taken from the data\n")
   }
@@ -201,17 +201,17 @@ print.variance_prior <- function(x, ...) {
 #' @export
 print.bayes_control <- function(x, ...) {
   cat(n_of(x$chains, "chain"), " of ", n_of(x$iterations, "draw"), ", after ",
-      count(x$warmup), " to warm up", if (x$thin > 1L) paste0(", every ", x$thin, "th kept"),
+      count(x$warmup), " to warm up", if (x$thin > 1L) paste0(", one in ", x$thin, " kept"),
       "\n", sep = "")
   priors <- if (inherits(x$prior, "variance_prior")) list("all terms" = x$prior) else x$prior
   for (name in names(priors)) {
-    cat("  ", name, ": ", describe_prior(priors[[name]]), "\n", sep = "")
+    cat("  ", name, ": ", prior_text(priors[[name]]), "\n", sep = "")
   }
   invisible(x)
 }
 
 # The prior of every term and of the residuals, with all that the C++ needs: `columns`,
-# `scale`, `matrix`. unit: see column_units(); deviation: of the response.
+# `scale`, `matrix`. unit: see column_spread(); deviation: of the response.
 resolve_priors <- function(prior, random, unit, deviation, call) {
   labels <- c(names(random), "Residual")
   own <- if (inherits(prior, "variance_prior")) {
@@ -253,7 +253,7 @@ resolve_prior <- function(prior, label, columns, spread, call) {
 # For every column of each term the root mean square of what effects of variance one add
 # to the records: of a kernel after centring, as in heritability(); of slopes beside an
 # intercept about their mean.
-column_units <- function(random) {
+column_spread <- function(random) {
   lapply(random, function(term) {
     if (identical(term$columns, "(Intercept)")) return(sqrt(mean_diagonal(term)))
     Z <- term_design(term)
@@ -282,12 +282,12 @@ check_proper <- function(priors, model, random, call) {
   root <- sqrt(model$frame$weights)
   X <- model$fixed$X * root
   spans <- lapply(random, function(term) term_span(term, root))
-  if (log_residual && matrix_rank(do.call(cbind, c(list(X), spans))) >= nrow(X)) {
+  if (log_residual && span_rank(do.call(cbind, c(list(X), spans))) >= nrow(X)) {
     abort_prior_residual(call)
   }
   p <- ncol(X)
-  for (set in subsets(flat)) {
-    rank <- matrix_rank(do.call(cbind, c(list(X), spans[set]))) - p
+  for (set in nonempty_subsets(flat)) {
+    rank <- span_rank(do.call(cbind, c(list(X), spans[set]))) - p
     if (rank <= sum(weight[kinds[set]])) abort_prior_flat(set, rank, call)
   }
 }
@@ -302,13 +302,13 @@ term_span <- function(term, root) {
   do.call(cbind, lapply(seq_len(ncol(Z)), function(j) Z[, j] * K[at, , drop = FALSE]))
 }
 
-matrix_rank <- function(x) {
+span_rank <- function(x) {
   size <- sqrt(colSums(x^2))
   qr(x[, size > 0, drop = FALSE] / rep(size[size > 0], each = nrow(x)), tol = 1e-8)$rank
 }
 
 # All but the empty one.
-subsets <- function(x) {
+nonempty_subsets <- function(x) {
   lapply(seq_len(2^length(x) - 1), function(code) {
     x[bitwAnd(code, 2^(seq_along(x) - 1)) > 0]
   })

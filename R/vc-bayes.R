@@ -13,7 +13,7 @@ vc_bayes <- function(model, control = bayes_control(), ..., call = rlang::caller
   if (!is.null(model$frame$responses)) abort_bayes_responses(call)
   random <- model$random
   engine <- choose_engine(model$frame, model$fixed, random, call)
-  unit <- column_units(random)
+  unit <- column_spread(random)
   deviation <- residual_deviation(engine)
   priors <- resolve_priors(control$prior, random, unit, deviation, call)
   check_proper(priors, model, random, call)
@@ -59,7 +59,7 @@ bayes_components <- function(model, engine, draws, control) {
   count <- length(names)
   components <- draws[, seq_len(count), drop = FALSE]
   colnames(components) <- names
-  shares <- component_shares(components, random)
+  shares <- draw_shares(components, random)
   fixed <- draw_coefficients(engine, draws[, -seq_len(count), drop = FALSE])
   values <- cbind(components, shares, fixed)
   chain <- rep(seq_len(control$chains), each = control$iterations)
@@ -96,9 +96,9 @@ component_labels <- function(random) {
   c(unlist(own), "Residual")
 }
 
-# Of each draw the share of every term in the variance of the records: see column_units().
-component_shares <- function(components, random) {
-  weights <- lapply(random, component_weights)
+# Of each draw the share of every term in the variance of the records: see column_spread().
+draw_shares <- function(components, random) {
+  weights <- lapply(random, spread_weights)
   last <- cumsum(lengths(weights))
   terms <- Map(function(weight, last) {
     drop(components[, seq(last - length(weight) + 1L, last), drop = FALSE] %*% weight)
@@ -110,7 +110,7 @@ component_shares <- function(components, random) {
 }
 
 # What each component of a term adds to the mean variance of the records.
-component_weights <- function(term) {
+spread_weights <- function(term) {
   if (identical(term$columns, "(Intercept)")) return(mean_diagonal(term))
   Z <- term_design(term)
   own <- if (is.null(term$kernel)) 1 else diag(term$kernel)[as.character(term$factor)]
@@ -205,7 +205,7 @@ print.bayes_components <- function(x, digits = 4L, ...) {
   print_draws(x$diagnostics[x$diagnostics$kind != "fixed", ], digits)
   cat("\nPriors\n")
   labels <- format(names(x$priors))
-  text <- vapply(x$priors, describe_prior, character(1))
+  text <- vapply(x$priors, prior_text, character(1))
   cat(paste0("  ", labels, "  ", text, "\n"), sep = "")
   cat("  Fixed effects: flat. They and the random effects are integrated out exactly.\n")
   cat("\n", describe_convergence(x), "\n", sep = "")

@@ -23,7 +23,8 @@ chain_diagnostics <- function(x, with = rlang::is_installed("posterior")) {
   }
   halves <- split_chains(x)
   data.frame(mcse = stats::sd(x) / sqrt(effective_size(halves)), rhat = split_rhat(halves),
-             ess_bulk = effective_size(normal_ranks(halves)), ess_tail = tail_size(halves))
+             ess_bulk = effective_size(normal_ranks(halves)),
+             ess_tail = tail_size(halves, stats::quantile(x, c(0.05, 0.95))))
 }
 
 # Each half of a chain as a chain.
@@ -51,12 +52,9 @@ plain_rhat <- function(x) {
   sqrt((between + within * (n - 1) / n) / within)
 }
 
-# Of the indicators of both tails the smaller.
-tail_size <- function(halves) {
-  sizes <- vapply(c(0.05, 0.95), function(at) {
-    effective_size(1 * (halves <= stats::quantile(halves, at)))
-  }, numeric(1))
-  min(sizes)
+# Of the indicators of both tails, beyond these ends, the smaller.
+tail_size <- function(halves, ends) {
+  min(vapply(ends, function(end) effective_size(1 * (halves <= end)), numeric(1)))
 }
 
 # Number of independent draws that the mean of x (draws x chains) is worth: autocorrelations
@@ -69,13 +67,17 @@ effective_size <- function(x) {
   within <- mean(covariance[1L, ]) * n / (n - 1)
   total <- within * (n - 1) / n
   if (ncol(x) > 1L) total <- total + stats::var(colMeans(x))
-  rho <- 1 - (within - rowMeans(covariance) * n / (n - 1)) / total
+  rho <- 1 - (within - rowMeans(covariance)) / total
   rho[[1L]] <- 1
-  pairs <- rho[seq(1L, n - 1L, by = 2L)] + rho[seq(2L, n, by = 2L)]
-  last <- match(TRUE, !(pairs > 0), length(pairs) + 1L) - 1L
+  # the last few lags hold nothing
+  even <- seq(1L, max(n - 4L, 1L) + 1L, by = 2L)
+  pairs <- rho[even] + rho[even + 1L]
+  last <- match(TRUE, !(pairs > 0), length(pairs)) - 1L
   kept <- cummin(pairs[seq_len(max(last, 1L))])
+  # of the next pair its even lag, once
+  beyond <- max(rho[[even[[last + 1L]]]], 0)
   draws <- length(x)
-  draws / max(2 * sum(kept) - 1, 1 / log10(draws))
+  draws / max(2 * sum(kept) - 1 + beyond, 1 / log10(draws))
 }
 
 # Lags 0, ..., n - 1, each divided by n.
