@@ -85,7 +85,7 @@ cpp_check_symmetry <- function(K) {
     .Call(`_kinlmm_cpp_check_symmetry`, K)
 }
 
-cpp_vc_bayes <- function(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, threads, seed, callback) {
-    .Call(`_kinlmm_cpp_vc_bayes`, engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, threads, seed, callback)
+cpp_vc_bayes <- function(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback) {
+    .Call(`_kinlmm_cpp_vc_bayes`, engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback)
 }
 

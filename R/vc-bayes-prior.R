@@ -17,9 +17,12 @@
 #' random effects in turn is exact too, but its draws of a small variance hang together
 #' over hundreds of iterations, as the effects tie it to its last value; here they are
 #' nearly independent, and one needs no more than the log-likelihood, which every engine
-#' of [lmmfit()] has: O(q) with one kernel, by cross-products without kernels. With several
-#' kernels it costs a Cholesky decomposition, a dozen or more of them a draw. Given the
-#' variances fixed effects are drawn from their normal distribution.
+#' of [lmmfit()] has: O(q) with one kernel, by cross-products without kernels. A sweep takes
+#' about five evaluations for each variance. With several kernels one costs a Cholesky
+#' decomposition of the order of the individuals; there, beyond an order of 200, most
+#' iterations are Metropolis steps to independent proposals from a multivariate t
+#' distribution fitted to the warm-up: one evaluation for a draw. Given the variances fixed
+#' effects are drawn from their normal distribution.
 #'
 #' Chains start far apart, and are reproducible by [set.seed()] whatever the number of
 #' threads (`options(kinlmm.threads = )`).
@@ -56,6 +59,8 @@
 #'   and not kept.
 #' @param thin (`integer(1)`) iterations for each draw. As draws are nearly independent
 #'   there is seldom reason for more than one.
+#' @param sampler `"slice"`, `"metropolis"` (see above), or `"auto"`: the one that suits the
+#'   cost of the likelihood.
 #' @param df (`numeric(1)`) degrees of freedom, > 0; of the inverse Wishart, > k - 1.
 #'   Three for the half-t: its tail is light enough for variances to have a mean
 #'   whatever the number of levels.
@@ -87,18 +92,24 @@
 #' J. Computational and Graphical Statistics 23, 543-563.
 #' \doi{10.1080/10618600.2013.791193}
 #'
+#' Tierney L (1994). Markov chains for exploring posterior distributions. Annals of
+#' Statistics 22, 1701-1728. \doi{10.1214/aos/1176325750}
+#'
 #' @examples
 #' bayes_control(prior = list(id = prior_half_t(df = 1, scale = 2)), chains = 2)
 #' prior_inverse_chisq(df = 5, scale = 0.5)
 #' @export
 bayes_control <- function(prior = prior_half_t(), chains = 4L, iterations = 1000L,
-                          warmup = 300L, thin = 1L) {
+                          warmup = 300L, thin = 1L,
+                          sampler = c("auto", "slice", "metropolis")) {
   here <- rlang::current_env()
   check_prior(prior, here)
   structure(list(prior = prior, chains = check_count(chains, max = 1000L),
                  iterations = check_count(iterations, 4L, 1e7L),
                  warmup = check_count(warmup, 20L, 1e7L),
-                 thin = check_count(thin, max = 1e6L)), class = "bayes_control")
+                 thin = check_count(thin, max = 1e6L),
+                 sampler = check_choice(sampler, c("auto", "slice", "metropolis"))),
+            class = "bayes_control")
 }
 
 #' @rdname bayes_control

@@ -46,11 +46,20 @@ sample_components <- function(engine, random, priors, unit, deviation, control, 
   total <- control$warmup + as.double(control$iterations) * control$thin
   out <- with_progress("Sampling", total, function(tick) {
     cpp_vc_bayes(needed, unname(sizes), own, unlist(unit), deviation, control$chains,
-                 control$warmup, control$iterations, control$thin, n_threads(), seed, tick)
+                 control$warmup, control$iterations, control$thin, is_dear(engine, control),
+                 n_threads(), seed, tick)
   })
   check_core(out, list(sampler_start = function(data, subject) {
     abort_sampler_start(call)
   }), call)
+}
+
+# Whether the likelihood takes so long that most iterations must do with one of it.
+is_dear <- function(engine, control) {
+  if (control$sampler != "auto") return(control$sampler == "metropolis")
+  order <- switch(engine$name, dense = nrow(engine$data$Xy),
+                  blocked = nrow(engine$data$rest_Xy), 0)
+  order > 200
 }
 
 bayes_components <- function(model, engine, draws, control) {

@@ -308,8 +308,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_vc_bayes
-Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List priors, Rcpp::NumericVector unit, double deviation, int chains, int warmup, int iterations, int thin, int threads, Rcpp::NumericVector seed, SEXP callback);
-RcppExport SEXP _kinlmm_cpp_vc_bayes(SEXP engineSEXP, SEXP sizesSEXP, SEXP priorsSEXP, SEXP unitSEXP, SEXP deviationSEXP, SEXP chainsSEXP, SEXP warmupSEXP, SEXP iterationsSEXP, SEXP thinSEXP, SEXP threadsSEXP, SEXP seedSEXP, SEXP callbackSEXP) {
+Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List priors, Rcpp::NumericVector unit, double deviation, int chains, int warmup, int iterations, int thin, bool dear, int threads, Rcpp::NumericVector seed, SEXP callback);
+RcppExport SEXP _kinlmm_cpp_vc_bayes(SEXP engineSEXP, SEXP sizesSEXP, SEXP priorsSEXP, SEXP unitSEXP, SEXP deviationSEXP, SEXP chainsSEXP, SEXP warmupSEXP, SEXP iterationsSEXP, SEXP thinSEXP, SEXP dearSEXP, SEXP threadsSEXP, SEXP seedSEXP, SEXP callbackSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -322,10 +322,11 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< int >::type warmup(warmupSEXP);
     Rcpp::traits::input_parameter< int >::type iterations(iterationsSEXP);
     Rcpp::traits::input_parameter< int >::type thin(thinSEXP);
+    Rcpp::traits::input_parameter< bool >::type dear(dearSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type seed(seedSEXP);
     Rcpp::traits::input_parameter< SEXP >::type callback(callbackSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_vc_bayes(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, threads, seed, callback));
+    rcpp_result_gen = Rcpp::wrap(cpp_vc_bayes(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -352,7 +353,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
     {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},
     {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
-    {"_kinlmm_cpp_vc_bayes", (DL_FUNC) &_kinlmm_cpp_vc_bayes, 12},
+    {"_kinlmm_cpp_vc_bayes", (DL_FUNC) &_kinlmm_cpp_vc_bayes, 13},
     {NULL, NULL, 0}
 };
 

@@ -108,11 +108,12 @@ SliceChain start_chain(Posterior& posterior, const Vector& unit, double deviatio
 
 // engine: name, data, and units where it has them; sizes: effects per level of each term;
 // priors: of the terms, then of the residuals; unit, deviation: see Posterior::start().
-// A row per draw, chain after chain: components, sigma2, coefficients on the basis.
+// dear: see SliceSettings. A row per draw, chain after chain: components, sigma2,
+// coefficients on the basis.
 // [[Rcpp::export]]
 Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List priors,
                         Rcpp::NumericVector unit, double deviation, int chains,
-                        int warmup, int iterations, int thin, int threads,
+                        int warmup, int iterations, int thin, bool dear, int threads,
                         Rcpp::NumericVector seed, SEXP callback) {
   return glue::guarded([&] {
     const Target target(engine, sizes, threads);
@@ -131,7 +132,7 @@ Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List pr
                  target.covariance.count() + 1 + Rcpp::as<int>(engine["p"]));
     glue::RMonitor monitor(callback);
     run_chains(
-        all, {warmup, iterations, thin},
+        all, {warmup, iterations, thin, dear},
         [&](Index c, Index draw) {
           Posterior& posterior = *posteriors[static_cast<std::size_t>(c)];
           SliceChain& chain = all[static_cast<std::size_t>(c)];

@@ -108,9 +108,16 @@ double Posterior::log_prior(const Vector& x) const {
 
 bool Posterior::move_to(const Vector& x) {
   const Index ratios = covariance_.count();
-  if (last_.size() == ratios && last_ == x.head(ratios)) return defined_;
-  last_ = x.head(ratios);
-  defined_ = false;
+  for (std::size_t i : {now_, 1 - now_}) {
+    if (places_[i].ratios.size() == ratios && places_[i].ratios == x.head(ratios)) {
+      now_ = i;
+      return places_[i].defined;
+    }
+  }
+  now_ = 1 - now_;
+  Place& place = places_[now_];
+  place.ratios = x.head(ratios);
+  place.defined = false;
   Vector theta(ratios);
   for (Index t = 0; t < covariance_.terms(); ++t) {
     Matrix T = correlation_factor(x, t);
@@ -120,29 +127,29 @@ bool Posterior::move_to(const Vector& x) {
   }
   if (!theta.allFinite()) return false;
   ++evaluations_;
-  marginal_ = at_(theta);
-  if (!std::isfinite(marginal_.logdet)) return false;
-  const Index p = marginal_.S.rows() - 1;
-  logdets_ = marginal_.logdet;
-  s_ = marginal_.S(p, p);
-  if (p > 0) {
-    const Eigen::LLT<Matrix> llt(marginal_.S.topLeftCorner(p, p));
+  place.marginal = at_(theta);
+  const Matrix& S = place.marginal.S;
+  const Index p = S.rows() - 1;
+  place.logdets = place.marginal.logdet;
+  place.s = S(p, p);
+  if (p > 0 && std::isfinite(place.logdets)) {
+    const Eigen::LLT<Matrix> llt(S.topLeftCorner(p, p));
     if (llt.info() != Eigen::Success) return false;
     const Matrix L = llt.matrixL();
-    logdets_ += 2 * L.diagonal().array().log().sum();
-    s_ -=
-        L.triangularView<Eigen::Lower>().solve(marginal_.S.col(p).head(p)).squaredNorm();
+    place.logdets += 2 * L.diagonal().array().log().sum();
+    place.s -= L.triangularView<Eigen::Lower>().solve(S.col(p).head(p)).squaredNorm();
   }
-  defined_ = s_ > 0 && std::isfinite(logdets_);
-  return defined_;
+  place.defined = place.s > 0 && std::isfinite(place.logdets);
+  return place.defined;
 }
 
 double Posterior::operator()(const Vector& x) {
   if (!x.allFinite() || !move_to(x)) return kNever;
   const double log_sigma = x[x.size() - 1];
-  const double dof = static_cast<double>(n_ - (marginal_.S.rows() - 1));
-  const double out = -dof * log_sigma - 0.5 * logdets_ -
-                     0.5 * s_ * std::exp(-2 * log_sigma) + log_prior(x);
+  const Place& place = places_[now_];
+  const double dof = static_cast<double>(n_ - (place.marginal.S.rows() - 1));
+  const double out = -dof * log_sigma - 0.5 * place.logdets -
+                     0.5 * place.s * std::exp(-2 * log_sigma) + log_prior(x);
   return std::isnan(out) ? kNever : out;
 }
 
@@ -163,13 +170,13 @@ Vector Posterior::components(const Vector& x) const {
 
 Vector Posterior::draw_fixed(const Vector& x, Random& random) {
   move_to(x);
-  const Index p = marginal_.S.rows() - 1;
+  const Matrix& S = places_[now_].marginal.S;
+  const Index p = S.rows() - 1;
   if (p == 0) return Vector();
-  const Eigen::LLT<Matrix> llt(marginal_.S.topLeftCorner(p, p));
+  const Eigen::LLT<Matrix> llt(S.topLeftCorner(p, p));
   Vector z(p);
   for (Index i = 0; i < p; ++i) z[i] = random.normal();
-  return llt.solve(marginal_.S.col(p).head(p)) +
-         std::exp(x[x.size() - 1]) * llt.matrixU().solve(z);
+  return llt.solve(S.col(p).head(p)) + std::exp(x[x.size() - 1]) * llt.matrixU().solve(z);
 }
 
 Vector Posterior::start(const Vector& unit, double deviation, Random& random) const {

@@ -10,6 +10,7 @@
 // evaluation of H.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <vector>
 
@@ -73,11 +74,16 @@ class Posterior {
   Index n_;
   Index evaluations_ = 0;
 
-  // at the last ratios
-  Vector last_;
-  Marginal marginal_;
-  double s_ = 0, logdets_ = 0;
-  bool defined_ = false;
+  // The last two ratios, as a chain returns from a point that it rejects; now_ is the one
+  // at hand.
+  struct Place {
+    Vector ratios;
+    Marginal marginal;
+    double s = 0, logdets = 0;
+    bool defined = false;
+  };
+  std::array<Place, 2> places_;
+  std::size_t now_ = 0;
 };
 
 }  // namespace kinlmm

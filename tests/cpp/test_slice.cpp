@@ -35,7 +35,7 @@ TEST(slice_learns_directions) {
   const Matrix precision = covariance.inverse();
   const LogDensity normal = [&](const Vector& x) { return -0.5 * x.dot(precision * x); };
   const Index n = 5000;
-  const Matrix draws = sample(normal, Vector::Constant(2, 1.0), 4, {400, n, 1}, 1);
+  const Matrix draws = sample(normal, Vector::Constant(2, 1.0), 4, {400, n, 1, false}, 1);
   const double count = static_cast<double>(draws.cols());
   const Vector mean = draws.rowwise().mean();
   const Matrix second = draws * draws.transpose() / count;
@@ -52,9 +52,9 @@ TEST(slice_learns_directions) {
 }
 
 // A variance near its boundary: the logarithm has a long tail on one side.
-TEST(slice_long_tail) {
+void check_long_tail(bool dear) {
   const LogDensity exponential = [](const Vector& x) { return x[0] - std::exp(x[0]); };
-  const Matrix draws = sample(exponential, Vector::Zero(1), 4, {200, 5000, 1}, 1);
+  const Matrix draws = sample(exponential, Vector::Zero(1), 4, {200, 5000, 1, dear}, 1);
   double sum = 0, small = 0;
   for (Index i = 0; i < draws.cols(); ++i) {
     sum += std::exp(draws(0, i));
@@ -65,12 +65,42 @@ TEST(slice_long_tail) {
   CHECK_NEAR(small / n, 1 - std::exp(-0.01), 6 * std::sqrt(0.01 / n));
 }
 
-TEST(slice_same_with_threads) {
+TEST(slice_long_tail) {
+  check_long_tail(false);
+  check_long_tail(true);
+}
+
+void check_threads(bool dear) {
   const LogDensity normal = [](const Vector& x) { return -0.5 * x.squaredNorm(); };
-  const SliceSettings settings{50, 30, 2};
+  const SliceSettings settings{50, 30, 2, dear};
   const Matrix one = sample(normal, Vector::Zero(3), 3, settings, 1);
   CHECK(one == sample(normal, Vector::Zero(3), 3, settings, 3));
   CHECK(one.col(0) != one.col(30));
+}
+
+TEST(slice_same_with_threads) {
+  check_threads(false);
+  check_threads(true);
+}
+
+// Far fewer evaluations, of the same density.
+TEST(slice_dear) {
+  Index evaluations = 0;
+  const LogDensity normal = [&](const Vector& x) {
+    ++evaluations;
+    const double a = x[0], b = x[1] - 0.9 * a;
+    return -0.5 * (a * a + b * b / 0.19);
+  };
+  const Index n = 4000;
+  const Matrix draws = sample(normal, Vector::Zero(2), 4, {200, n, 1, true}, 1);
+  const double count = static_cast<double>(draws.cols());
+  CHECK_NEAR(draws.row(0).mean(), 0, 6 * 1.5 / std::sqrt(count));
+  CHECK_NEAR(draws.row(0).squaredNorm() / count, 1, 6 * 2 * std::sqrt(2 / count));
+  CHECK_NEAR(draws.row(0).dot(draws.row(1)) / count, 0.9, 0.1);
+  const Index dear = evaluations;
+  evaluations = 0;
+  sample(normal, Vector::Zero(2), 4, {200, n, 1, false}, 1);
+  CHECK(2 * dear < evaluations);
 }
 
 TEST(slice_start) {

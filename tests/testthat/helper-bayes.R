@@ -18,7 +18,7 @@ dense_log_posterior <- function(v, y, X, V, W, log_prior) {
   ys <- backsolve(root, y, transpose = TRUE)
   fit <- qr(Xs)
   -sum(log(diag(root))) - sum(log(abs(diag(qr.R(fit))))) - sum(qr.resid(fit, ys)^2) / 2 +
-    log_prior(sqrt(v))
+    log_prior(sqrt(pmax(v, 0)))
 }
 
 # Posterior means of the variances and of their share by quadrature: a grid of equal steps in

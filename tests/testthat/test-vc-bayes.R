@@ -14,16 +14,51 @@ test_that("one i.i.d. term: posterior means are those of quadrature", {
   d <- data.frame(g = factor(rep(1:6, c(2, 3, 4, 4, 3, 2))), x = sin(1:18),
                   w = rep(c(0.5, 1, 2), 6), o = cos(1:18))
   d$y <- d$x + d$o + rep(c(-1, 0.5, 2, -0.4, 0, 1.5), c(2, 3, 4, 4, 3, 2)) + sin(5 * 1:18)
-  control <- bayes_control(prior_half_t(3, 1.5), iterations = 2000)
-  set.seed(1)
-  fit <- vc_bayes(bayes_model(y ~ x + (1 | g), d, weights = quote(w), offset = quote(o)),
-                  control)
+  model <- bayes_model(y ~ x + (1 | g), d, weights = quote(w), offset = quote(o))
   Z <- model.matrix(~ 0 + g, d)
   axes <- list(seq(-11, 4, length.out = 120), seq(-2, 2, length.out = 50))
-  expect_means(fit, quadrature_means(axes, function(v) {
+  expected <- quadrature_means(axes, function(v) {
     dense_log_posterior(v, d$y - d$o, cbind(1, d$x), list(tcrossprod(Z)), diag(1 / d$w),
                         function(s) sum(log_half_t(s, 3, 1.5)))
-  }))
+  })
+  set.seed(1)
+  fits <- lapply(c("slice", "metropolis"), function(sampler) {
+    vc_bayes(model, bayes_control(prior_half_t(3, 1.5), iterations = 2000,
+                                  sampler = sampler))
+  })
+  for (fit in fits) expect_means(fit, expected)
+  # for the price of fewer evaluations
+  expect_lt(2 * fits[[2L]]$evaluations, fits[[1L]]$evaluations)
+})
+
+test_that("a covariance matrix: the same", {
+  skip_on_cran()
+  d <- data.frame(g = factor(rep(1:5, 4)), x = rep(c(-1, 0, 1, 3), each = 5))
+  d$y <- c(1, 0, -1, 2, 1)[d$g] + c(0.5, -0.5, 0.3, 1, -1)[d$g] * d$x + sin(7 * 1:20)
+  prior <- prior_inverse_wishart(7, matrix(c(4, 1, 1, 3), 2))
+  set.seed(1)
+  fit <- vc_bayes(bayes_model(y ~ x + (x | g), d),
+                  bayes_control(list(g = prior, Residual = prior_inverse_chisq(6, 0.7))))
+  Z <- model.matrix(~ 0 + g, d)
+  V <- list(Z %*% t(Z), (Z * d$x) %*% t(Z) + Z %*% t(Z * d$x), (Z * d$x) %*% t(Z * d$x))
+  # log standard deviations and Fisher's z of the correlation
+  grid <- as.matrix(expand.grid(seq(-1.3, 1.8, length.out = 14),
+                                seq(-1.3, 1.6, length.out = 14),
+                                seq(-2, 2.4, length.out = 12),
+                                seq(-1.1, 0.9, length.out = 11)))
+  psi <- cbind(exp(2 * grid[, 1L]), tanh(grid[, 3L]) * exp(grid[, 1L] + grid[, 2L]),
+               exp(2 * grid[, 2L]), exp(2 * grid[, 4L]))
+  value <- apply(psi, 1L, function(v) {
+    Psi <- matrix(v[c(1, 2, 2, 3)], 2)
+    dense_log_posterior(v, d$y, cbind(1, d$x), V, diag(20), function(s) {
+      -5 * log(det(Psi)) - sum(diag(prior$scale %*% solve(Psi))) / 2 -
+        6 * log(s[[4L]]) - 6 * 0.7 / (2 * s[[4L]]^2)
+    })
+  })
+  # Jacobians: of the components s1^2, r s1 s2, s2^2 in these coordinates
+  value <- value + 3 * (grid[, 1L] + grid[, 2L]) - 2 * log(cosh(grid[, 3L]))
+  weight <- exp(value - max(value))
+  expect_means(fit, colSums(weight * psi) / sum(weight), "component")
 })
 
 test_that("one kernel with repeated records: the same", {
