@@ -12,7 +12,9 @@ vc_bayes <- function(model, control = bayes_control(), ..., call = rlang::caller
   }
   if (!is.null(model$frame$responses)) abort_bayes_responses(call)
   random <- model$random
-  engine <- choose_engine(model$frame, model$fixed, random, call)
+  # that of a fit, unless it is of contrasts
+  engine <- if (!is.null(model$engine) && !isTRUE(model$engine$contrasts)) model$engine else
+    choose_engine(model$frame, model$fixed, random, call)
   unit <- column_spread(random)
   deviation <- residual_deviation(engine)
   priors <- resolve_priors(control$prior, random, unit, deviation, call)
@@ -191,6 +193,7 @@ report_sampling <- function(x) {
 #'   all variances and shares.
 #' @param ... not used; anything here is an error.
 #' @return `summary()` the diagnostics, a data frame of class `summary.bayes_components`;
+#'   `confint()` a matrix of posterior quantiles;
 #'   `as_draws()` a `draws_df` of 'posterior', which its other formats take;
 #'   the others `x`, invisibly.
 #' @references Vehtari A, Gelman A, Simpson D, Carpenter B, Buerkner PC (2021).
@@ -209,7 +212,8 @@ print.bayes_components <- function(x, digits = 4L, ...) {
   cat("Formula: ", deparse1(x$formula), "\n", sep = "")
   cat(n_of(x$n, "record"), "; ", n_of(control$chains, "chain"), " of ",
       n_of(control$iterations, "draw"), ", each after ", count(control$warmup),
-      " to warm up", if (control$thin > 1L) paste0(", thinned by ", control$thin), "\n\n",
+      " to warm up", if (control$thin > 1L) paste0(", thinned by ", control$thin),
+      if (!is.null(x$seconds)) paste0("; ", format(signif(x$seconds, 2)), " s"), "\n\n",
       sep = "")
   print_draws(x$diagnostics[x$diagnostics$kind != "fixed", ], digits)
   cat("\nPriors\n")
@@ -269,13 +273,31 @@ print.summary.bayes_components <- function(x, digits = 4L, ...) {
 }
 
 #' @rdname bayes_components
+#' @param parm names of parameters, by default all variances and shares.
+#' @param level (`numeric(1)`) posterior probability of the intervals.
+#' @export
+confint.bayes_components <- function(object, parm, level = 0.95, ...) {
+  rlang::check_dots_empty()
+  level <- check_number(level, 0.001, 0.9999)
+  parm <- known_parameters(object, if (missing(parm)) NULL else parm, rlang::current_env())
+  ends <- vapply(object$draws[parm], stats::quantile, numeric(2),
+                 probs = (1 + c(-level, level)) / 2)
+  structure(t(ends), dimnames = list(parm, interval_names(level)))
+}
+
+known_parameters <- function(x, asked, call) {
+  known <- rownames(x$diagnostics)
+  if (is.null(asked)) return(known[x$diagnostics$kind != "fixed"])
+  unknown <- setdiff(asked, known)
+  if (length(unknown) > 0L) abort_parameter(unknown, known, call)
+  asked
+}
+
+#' @rdname bayes_components
 #' @export
 plot.bayes_components <- function(x, parameters = NULL, ...) {
   rlang::check_dots_empty()
-  known <- rownames(x$diagnostics)
-  if (is.null(parameters)) parameters <- known[x$diagnostics$kind != "fixed"]
-  unknown <- setdiff(parameters, known)
-  if (length(unknown) > 0L) abort_parameter(unknown, known, rlang::current_env())
+  parameters <- known_parameters(x, parameters, rlang::current_env())
   rows <- min(length(parameters), 4L)
   old <- graphics::par(mfrow = c(rows, 2L), mar = c(2.6, 3.2, 2, 0.8), mgp = c(1.7, 0.6, 0))
   on.exit(graphics::par(old))

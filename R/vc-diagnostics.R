@@ -18,8 +18,11 @@ draw_summary <- function(values, chain) {
 # x: draws x chains. mcse: Monte-Carlo standard error of the mean.
 chain_diagnostics <- function(x, with = rlang::is_installed("posterior")) {
   if (with) {
-    return(data.frame(mcse = posterior::mcse_mean(x), rhat = posterior::rhat(x),
-                      ess_bulk = posterior::ess_bulk(x), ess_tail = posterior::ess_tail(x)))
+    # it warns of draws that are better than independent ones
+    return(suppressWarnings(data.frame(
+      mcse = posterior::mcse_mean(x), rhat = posterior::rhat(x),
+      ess_bulk = posterior::ess_bulk(x), ess_tail = posterior::ess_tail(x)
+    )))
   }
   halves <- split_chains(x)
   data.frame(mcse = stats::sd(x) / sqrt(effective_size(halves)), rhat = split_rhat(halves),

@@ -95,11 +95,10 @@ VariancePrior as_prior(const Rcpp::List& x) {
   return out;
 }
 
-SliceChain start_chain(Posterior& posterior, const Vector& unit, double deviation,
-                       Random random) {
-  Vector x = posterior.start(unit, deviation, random);
+SliceChain start_chain(Posterior& posterior, double deviation, Random random) {
+  Vector x = posterior.start(deviation, random);
   for (int tries = 0; tries < 100 && !std::isfinite(posterior(x)); ++tries) {
-    x = posterior.start(unit, deviation, random);
+    x = posterior.start(deviation, random);
   }
   return SliceChain([&](const Vector& at) { return posterior(at); }, x, random);
 }
@@ -107,7 +106,7 @@ SliceChain start_chain(Posterior& posterior, const Vector& unit, double deviatio
 }  // namespace
 
 // engine: name, data, and units where it has them; sizes: effects per level of each term;
-// priors: of the terms, then of the residuals; unit, deviation: see Posterior::start().
+// priors: of the terms, then of the residuals; unit, deviation: see Posterior.
 // dear: see SliceSettings. A row per draw, chain after chain: components, sigma2,
 // coefficients on the basis.
 // [[Rcpp::export]]
@@ -122,10 +121,10 @@ Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List pr
     std::vector<std::unique_ptr<Posterior>> posteriors;
     std::vector<SliceChain> all;
     for (int c = 0; c < chains; ++c) {
-      posteriors.push_back(std::make_unique<Posterior>(target.marginal(),
-                                                       target.covariance, own, target.n));
+      posteriors.push_back(std::make_unique<Posterior>(
+          target.marginal(), target.covariance, own, map(unit), target.n));
       all.push_back(
-          start_chain(*posteriors.back(), map(unit), deviation,
+          start_chain(*posteriors.back(), deviation,
                       Random(glue::seed_of(seed), static_cast<std::uint64_t>(c))));
     }
     Matrix draws(static_cast<Index>(chains) * iterations,

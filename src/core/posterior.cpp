@@ -38,10 +38,11 @@ double log_density(const VariancePrior& prior, double log_s, double scale) {
 }  // namespace
 
 Posterior::Posterior(MarginalAt at, Covariance covariance,
-                     std::vector<VariancePrior> priors, Index n)
+                     std::vector<VariancePrior> priors, Vector unit, Index n)
     : at_(std::move(at)),
       covariance_(std::move(covariance)),
       priors_(std::move(priors)),
+      unit_(std::move(unit)),
       n_(n) {}
 
 // Row i is made of the partial correlations before the diagonal: each takes its share of
@@ -65,10 +66,9 @@ Matrix Posterior::correlation_factor(const Vector& x, Index t) const {
 // With the Jacobian of the coordinates. Under |R|^(lkj - 1) the partial correlation in
 // column j has the density (1 - z^2)^(lkj - 1 + (k - 2 - j) / 2), j = 0, ..., and |R| is
 // the product of all 1 - z^2 (Lewandowski, Kurowicka and Joe 2009).
-double Posterior::term_prior(const Vector& x, Index t) const {
+double Posterior::term_prior(const Vector& x, Index t, double log_sigma) const {
   const VariancePrior& prior = priors_[static_cast<std::size_t>(t)];
   const Index k = covariance_.size(t), first = covariance_.first(t);
-  const double log_sigma = x[x.size() - 1];
   if (k == 1) {
     const double scale = prior.scale.size() > 0 ? prior.scale[0] : 1;
     return log_density(prior, x[first] + log_sigma, scale);
@@ -98,11 +98,22 @@ double Posterior::term_prior(const Vector& x, Index t) const {
          0.5 * half.squaredNorm() + (size + 1) * log_deviations;
 }
 
-double Posterior::log_prior(const Vector& x) const {
+double Posterior::excess(const Vector& x) const {
+  double sum = 0;
+  for (Index t = 0, column = 0; t < covariance_.terms(); ++t) {
+    for (Index i = 0; i < covariance_.size(t); ++i, ++column) {
+      const double ratio = unit_[column] * std::exp(x[covariance_.first(t) + i]);
+      sum += ratio * ratio;
+    }
+  }
+  return 0.5 * std::log1p(sum);
+}
+
+double Posterior::log_prior(const Vector& x, double log_sigma) const {
   const VariancePrior& residual = priors_.back();
   const double scale = residual.scale.size() > 0 ? residual.scale[0] : 1;
-  double out = log_density(residual, x[x.size() - 1], scale);
-  for (Index t = 0; t < covariance_.terms(); ++t) out += term_prior(x, t);
+  double out = log_density(residual, log_sigma, scale);
+  for (Index t = 0; t < covariance_.terms(); ++t) out += term_prior(x, t, log_sigma);
   return out;
 }
 
@@ -145,17 +156,17 @@ bool Posterior::move_to(const Vector& x) {
 
 double Posterior::operator()(const Vector& x) {
   if (!x.allFinite() || !move_to(x)) return kNever;
-  const double log_sigma = x[x.size() - 1];
+  const double at = log_sigma(x);
   const Place& place = places_[now_];
   const double dof = static_cast<double>(n_ - (place.marginal.S.rows() - 1));
-  const double out = -dof * log_sigma - 0.5 * place.logdets -
-                     0.5 * place.s * std::exp(-2 * log_sigma) + log_prior(x);
+  const double out = -dof * at - 0.5 * place.logdets - 0.5 * place.s * std::exp(-2 * at) +
+                     log_prior(x, at);
   return std::isnan(out) ? kNever : out;
 }
 
 Vector Posterior::components(const Vector& x) const {
   const Index count = covariance_.count();
-  const double sigma = std::exp(x[count]);
+  const double sigma = std::exp(log_sigma(x));
   Vector out(count + 1);
   for (Index t = 0; t < covariance_.terms(); ++t) {
     Matrix T = correlation_factor(x, t);
@@ -176,23 +187,20 @@ Vector Posterior::draw_fixed(const Vector& x, Random& random) {
   const Eigen::LLT<Matrix> llt(S.topLeftCorner(p, p));
   Vector z(p);
   for (Index i = 0; i < p; ++i) z[i] = random.normal();
-  return llt.solve(S.col(p).head(p)) + std::exp(x[x.size() - 1]) * llt.matrixU().solve(z);
+  return llt.solve(S.col(p).head(p)) + std::exp(log_sigma(x)) * llt.matrixU().solve(z);
 }
 
-Vector Posterior::start(const Vector& unit, double deviation, Random& random) const {
+Vector Posterior::start(double deviation, Random& random) const {
   const Index count = covariance_.count();
   Vector x(count + 1);
-  double extent = 1;
   for (Index t = 0, column = 0; t < covariance_.terms(); ++t) {
     const Index k = covariance_.size(t), first = covariance_.first(t);
     for (Index i = 0; i < k; ++i, ++column) {
-      const double log_ratio = (2 * random.uniform() - 1) * std::log(8.0);
-      x[first + i] = log_ratio - std::log(unit[column]);
-      extent += std::exp(2 * log_ratio);
+      x[first + i] = (2 * random.uniform() - 1) * std::log(8.0) - std::log(unit_[column]);
     }
     for (Index i = k; i < k * (k + 1) / 2; ++i) x[first + i] = 0.5 * random.normal();
   }
-  x[count] = std::log(deviation) - 0.5 * std::log(extent) + 0.5 * random.normal();
+  x[count] = std::log(deviation) + 0.5 * random.normal();
   return x;
 }
 

@@ -6,8 +6,11 @@
 //
 // in coordinates without bounds: for each term the logarithms of its standard deviations
 // relative to sigma and the partial correlations on Fisher's scale, row by row of the
-// lower triangle; in the last place log sigma. Given the others that one costs no
-// evaluation of H.
+// lower triangle; in the last place the logarithm of the total standard deviation,
+//   log sigma + log(1 + sum of squared ratios, each in its unit) / 2.
+// Given the others that one costs no evaluation of H. The data tell it well whichever of
+// the variances they take for zero, so that it does not bend with the others, as log
+// sigma would.
 #pragma once
 
 #include <array>
@@ -46,9 +49,10 @@ using MarginalAt = std::function<Marginal(const Vector& theta)>;
 
 class Posterior {
  public:
-  // n: records; priors: of each term, then of the residuals.
+  // n: records; priors: of each term, then of the residuals; unit: of each column of the
+  // terms, what an effect of standard deviation one adds to the records.
   Posterior(MarginalAt at, Covariance covariance, std::vector<VariancePrior> priors,
-            Index n);
+            Vector unit, Index n);
 
   Index dimension() const { return covariance_.count() + 1; }
   // Log density, up to a constant; -infinity where it can't be evaluated.
@@ -58,19 +62,22 @@ class Posterior {
   // Coefficients of y on the basis, drawn given the rest.
   Vector draw_fixed(const Vector& x, Random& random);
   // Where a chain may start, spread widely: of each column a standard deviation of 1/8 to
-  // 8 times that of the residuals, in units of 1 / unit; deviation: of the response.
-  Vector start(const Vector& unit, double deviation, Random& random) const;
+  // 8 times that of the residuals, in its unit; deviation: of the response.
+  Vector start(double deviation, Random& random) const;
   Index evaluations() const { return evaluations_; }
 
  private:
   Matrix correlation_factor(const Vector& x, Index t) const;  // of R = L L'
-  double log_prior(const Vector& x) const;
-  double term_prior(const Vector& x, Index t) const;
+  double excess(const Vector& x) const;  // log of the total, less log sigma
+  double log_sigma(const Vector& x) const { return x[x.size() - 1] - excess(x); }
+  double log_prior(const Vector& x, double log_sigma) const;
+  double term_prior(const Vector& x, Index t, double log_sigma) const;
   bool move_to(const Vector& x);
 
   MarginalAt at_;
   Covariance covariance_;
   std::vector<VariancePrior> priors_;
+  Vector unit_;
   Index n_;
   Index evaluations_ = 0;
 

@@ -31,6 +31,14 @@ VariancePrior prior_of(PriorKind kind, double df, const Vector& scale) {
   return out;
 }
 
+// Of one term with the unit 0.5.
+Vector coordinates(double ratio, double sigma) {
+  Vector out(2);
+  out << std::log(ratio), std::log(sigma) + 0.5 * std::log1p(0.25 * ratio * ratio);
+  return out;
+}
+
+// y'y = 1 and no records: a density of exp(-1 / (2 sigma2)).
 Marginal nothing(const Vector&) {
   Marginal out;
   out.S = Matrix::Constant(1, 1, 1.0);
@@ -49,7 +57,7 @@ TEST(posterior_density) {
   const auto half_t = prior_of(PriorKind::half_t, 3, Vector::Constant(1, 2.0));
   const auto chisq = prior_of(PriorKind::inverse_chisq, 4, Vector::Constant(1, 0.5));
   Posterior posterior(dense_marginal(Z * Z.transpose(), Xy), Covariance({1}),
-                      {half_t, chisq}, 6);
+                      {half_t, chisq}, Vector::Constant(1, 0.5), 6);
   const auto expected = [&](double s, double e) {
     const Matrix V = s * s * Z * Z.transpose() + e * e * Matrix::Identity(6, 6);
     const Matrix Vi = V.inverse();
@@ -61,14 +69,14 @@ TEST(posterior_density) {
            0.5 * 4 * 0.5 / (e * e);
   };
   Vector a(2), b(2);
-  a << std::log(0.7), std::log(1.3);
-  b << std::log(2.5), std::log(0.4);
+  a = coordinates(0.7, 1.3);
+  b = coordinates(2.5, 0.4);
   CHECK_NEAR(posterior(b) - posterior(a), expected(1.0, 0.4) - expected(0.7 * 1.3, 1.3),
              1e-10);
   const Vector components = posterior.components(b);
   CHECK_NEAR(components[0], 1, 1e-12);
   CHECK_NEAR(components[1], 0.16, 1e-12);
-  // log sigma alone costs no evaluation
+  // the total alone costs no evaluation
   posterior(b);
   const Index before = posterior.evaluations();
   b[1] += 1;
@@ -87,19 +95,25 @@ TEST(posterior_inverse_wishart) {
   prior.matrix << 2, 0.5, 0.1, 0.5, 1, -0.2, 0.1, -0.2, 3;
   const auto residual =
       prior_of(PriorKind::flat_log_variance, 0, Vector::Constant(1, 1.0));
-  Posterior posterior(nothing, Covariance({static_cast<int>(k)}), {prior, residual}, 0);
+  Posterior posterior(nothing, Covariance({static_cast<int>(k)}), {prior, residual},
+                      Vector::Constant(3, 0.5), 0);
   const auto expected = [&](const Vector& x) {
     const Matrix S = Covariance({3}).symmetric(posterior.components(x).head(6), 0);
-    Matrix J(6, 6);
-    for (Index j = 0; j < 6; ++j) {
+    const auto own = [&](const Vector& x) {
+      Vector out = posterior.components(x);
+      out[6] = std::log(out[6]);
+      return out;
+    };
+    Matrix J(7, 7);
+    for (Index j = 0; j < 7; ++j) {
       Vector up = x, down = x;
       up[j] += 1e-5;
       down[j] -= 1e-5;
-      J.col(j) = (posterior.components(up) - posterior.components(down)).head(6) / 2e-5;
+      J.col(j) = (own(up) - own(down)) / 2e-5;
     }
     return -0.5 * (prior.df + 4) * std::log(S.determinant()) -
            0.5 * (prior.matrix * S.inverse()).trace() +
-           std::log(std::abs(J.determinant()));
+           std::log(std::abs(J.determinant())) - 0.5 / posterior.components(x)[6];
   };
   Vector a(7), b(7);
   a << 0.1, -0.3, 0.4, 0.2, -0.5, 0.7, 0;
@@ -113,19 +127,21 @@ TEST(posterior_correlations) {
   prior.lkj = 2.5;
   const auto residual =
       prior_of(PriorKind::flat_log_variance, 0, Vector::Constant(1, 1.0));
-  Posterior posterior(nothing, Covariance({3}), {prior, residual}, 0);
+  Posterior posterior(nothing, Covariance({3}), {prior, residual},
+                      Vector::Constant(3, 0.5), 0);
   // standard deviations and correlations, and the log density of these
   const auto own = [&](const Vector& x) {
     const Matrix S = Covariance({3}).symmetric(posterior.components(x).head(6), 0);
     const Vector s = S.diagonal().cwiseSqrt();
-    Vector out(6);
-    out << s, S(1, 0) / s[0] / s[1], S(2, 0) / s[0] / s[2], S(2, 1) / s[1] / s[2];
+    Vector out(7);
+    out << s, S(1, 0) / s[0] / s[1], S(2, 0) / s[0] / s[2], S(2, 1) / s[1] / s[2],
+        std::log(posterior.components(x)[6]);
     return out;
   };
   const auto expected = [&](const Vector& x) {
     const Vector at = own(x);
-    Matrix J(6, 6);
-    for (Index j = 0; j < 6; ++j) {
+    Matrix J(7, 7);
+    for (Index j = 0; j < 7; ++j) {
       Vector up = x, down = x;
       up[j] += 1e-5;
       down[j] -= 1e-5;
@@ -134,7 +150,7 @@ TEST(posterior_correlations) {
     Matrix R(3, 3);
     R << 1, at[3], at[4], at[3], 1, at[5], at[4], at[5], 1;
     return 1.5 * std::log(R.determinant()) - at.head(3).squaredNorm() / 8 +
-           std::log(std::abs(J.determinant()));
+           std::log(std::abs(J.determinant())) - 0.5 / posterior.components(x)[6];
   };
   Vector a(7), b(7);
   a << 0.1, -0.3, 0.4, 0.2, -0.5, 0.7, 0;
@@ -150,9 +166,9 @@ TEST(posterior_fixed) {
   Xy.col(1) << 1, 2, 4, 3.5, -1, 0;
   const auto prior = prior_of(PriorKind::half_t, 3, Vector::Constant(1, 2.0));
   Posterior posterior(dense_marginal(Z * Z.transpose(), Xy), Covariance({1}),
-                      {prior, prior}, 6);
+                      {prior, prior}, Vector::Constant(1, 0.5), 6);
   Vector x(2);
-  x << std::log(0.5), std::log(2.0);
+  x = coordinates(0.5, 2);
   Random random(3);
   double sum = 0, squares = 0;
   const int draws = 20000;

@@ -150,7 +150,7 @@ test_that("slopes are sampled with their correlation", {
 test_that("mouse CD8: chains agree, and the mean is near that of REML", {
   geno <- read_bed(system.file("extdata", "mouse.bed", package = "kinlmm"))
   pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
-  K <- grm(geno, method = "centered")
+  K <- suppressMessages(grm(geno, method = "centered"))
   set.seed(1)
   fit <- vc_bayes(bayes_model(cd8 ~ 1 + (1 | id), pheno, list(id = K)))
   expect_lt(max(fit$diagnostics$rhat), 1.01)
@@ -159,6 +159,25 @@ test_that("mouse CD8: chains agree, and the mean is near that of REML", {
   own <- fit$diagnostics["share.id", ]
   expect_equal(own$mean, h$estimate, tolerance = 0.03)
   expect_equal(own$sd, h$se, tolerance = 0.15)
+})
+
+test_that("all mice: chains agree, and the posterior is about GEMMA's estimate", {
+  skip_on_cran()
+  prefix <- mouse_hs1940()
+  pheno <- utils::read.table("/usr/share/doc/gemma/example/mouse_hs1940.pheno.txt.gz")
+  geno <- read_bed(prefix)
+  K <- suppressMessages(grm(geno, method = "centered"))
+  set.seed(1)
+  data <- data.frame(id = rownames(geno), cd8 = pheno$V1)
+  fit <- vc_bayes(bayes_model(cd8 ~ 1 + (1 | id), data, list(id = K)))
+  expect_identical(fit$n, 1410L)
+  expect_lt(max(fit$diagnostics$rhat), 1.01)
+  # pve 0.609672 (0.0327788), vg 1.47914, ve 0.340552; its matrix has 15 SNPs fewer
+  own <- fit$diagnostics
+  expect_equal(own["share.id", "mean"], 0.609672, tolerance = 0.005)
+  expect_equal(own["share.id", "sd"], 0.0327788, tolerance = 0.05)
+  expect_equal(own["id", "median"], 1.47914, tolerance = 0.02)
+  expect_equal(own["Residual", "median"], 0.340552, tolerance = 0.01)
 })
 
 test_that("draws follow set.seed(), whatever the number of threads", {
@@ -184,6 +203,37 @@ test_that("a variance of zero leaves its posterior near zero", {
   expect_lt(own$median, 0.03)
   expect_gt(own$q2.5, 0)
   expect_lt(own$rhat, 1.01)
+})
+
+test_that("missing values, ids without records and dependent columns change nothing", {
+  withr::local_seed(7)
+  K <- toy_kinship(30)
+  d <- toy_pheno(K[1:25, 1:25])
+  d$twice <- 2 * d$x
+  d$y[[25]] <- NA
+  short <- bayes_control(iterations = 500)
+  run <- function(formula, data, K) {
+    set.seed(8)
+    vc_bayes(bayes_model(formula, data, list(id = K)), short)
+  }
+  clean <- run(y ~ x + (1 | id), d[1:24, ], K[1:24, 1:24])
+  expect_message(
+    other <- run(y ~ x + twice + (1 | id), d, K[30:1, 30:1]), "rank deficient"
+  )
+  expect_equal(other$draws, clean$draws, tolerance = 1e-6)
+  expect_identical(clean$n, 24L)
+})
+
+test_that("a heritability near one is no trouble", {
+  withr::local_seed(9)
+  K <- toy_kinship(60)
+  d <- toy_pheno(K, h2 = 1)
+  fit <- vc_bayes(bayes_model(y ~ x + (1 | id), d, list(id = K)))
+  # the posterior reaches from there to half of the variance: chains must cross it
+  expect_gt(fit$diagnostics["share.id", "q97.5"], 0.999)
+  expect_lt(fit$diagnostics["share.id", "q2.5"], 0.5)
+  expect_gt(min(fit$diagnostics$ess_bulk), 1000)
+  expect_lt(max(fit$diagnostics$rhat), 1.01)
 })
 
 test_that("what can't be sampled is refused by name", {
@@ -233,6 +283,9 @@ test_that("results are printed, summarised, plotted", {
   expect_true(any(grepl("Chains agree", text)))
   expect_lte(max(nchar(text)), 90)
   expect_output(print(summary(fit)), "Fixed effects")
+  expect_equal(confint(fit)["Residual", ], unlist(fit$diagnostics["Residual", 5:6]),
+               ignore_attr = TRUE)
+  expect_equal(dim(confint(fit, "beta.age", 0.5)), c(1L, 2L))
   grDevices::pdf(NULL)
   withr::defer(grDevices::dev.off())
   expect_identical(plot(fit), fit)
