@@ -1143,6 +1143,81 @@ abort_henderson <- function(fixed, call) {
 
 # Sampling ----
 
+# unknown: names of `prior`; labels: those there are.
+abort_prior_label <- function(unknown, labels, call) {
+  abort_kinlmm(c(
+    "{.arg prior} must be named by terms of the model.",
+    "x" = "There is no {some_of(unknown)}.",
+    "i" = "There are {some_of(labels, 12L)}."
+  ), "argument", arg = "prior", call = call)
+}
+
+# k: columns of the term.
+abort_prior_kind <- function(label, k, call) {
+  abort_kinlmm(c(
+    "The prior of {.val {label}} must be one of a covariance matrix.",
+    "x" = "The term has {k} columns, and the prior is that of one variance.",
+    "i" = "{.fn prior_half_t} and {.fn prior_inverse_wishart} are for several columns."
+  ), "argument", arg = "prior", call = call)
+}
+
+# found: what its scale is.
+abort_prior_size <- function(label, k, found, call) {
+  abort_kinlmm(c(
+    "The scale of the prior of {.val {label}} must fit its {k} column{?s}.",
+    "x" = "It is {found}."
+  ), "argument", arg = "prior", call = call)
+}
+
+abort_prior_log <- function(labels, call) {
+  abort_kinlmm(c(
+    "The prior of a random term can't be flat on the logarithm of its variance.",
+    "x" = "That of {some_of(labels)} is: the likelihood does not vanish at a variance of
+           zero, so that the posterior would be improper."
+  ), "improper", labels = labels, call = call)
+}
+
+# rank: of the columns of the terms beside the fixed effects.
+abort_prior_flat <- function(labels, rank, call) {
+  abort_kinlmm(c(
+    "Flat priors need more levels than there are: the posterior would be improper.",
+    "x" = "The rank of {some_of(labels)} beside the fixed effects is {rank}.",
+    "i" = "{.fn prior_half_t} is proper."
+  ), "improper", labels = labels, rank = rank, call = call)
+}
+
+abort_prior_residual <- function(call) {
+  abort_kinlmm(c(
+    "The prior of the residual variance can't be flat on its logarithm here.",
+    "x" = "The fixed and random effects can explain every record, so that the likelihood
+           does not vanish at a residual variance of zero: the posterior would be improper."
+  ), "improper", labels = "Residual", call = call)
+}
+
+abort_bayes_responses <- function(call) {
+  abort_kinlmm(c(
+    "{.code method = \"Bayes\"} is for one response.",
+    "x" = "The formula has several."
+  ), "responses", call = call)
+}
+
+abort_sampler_start <- function(call) {
+  abort_kinlmm(c(
+    "No chain could start: the posterior density is zero wherever it was tried.",
+    "i" = "Do the scales of the priors fit the data?"
+  ), "sampler_start", "numeric", call = call)
+}
+
+# bad: parameters; rhat, ess: the worst of each.
+warn_sampling <- function(bad, rhat, ess) {
+  warn_kinlmm(c(
+    "The chains have not converged, or are too short, for {some_of(bad)}.",
+    "x" = "The largest R-hat is {sprintf('%.3f', rhat)} (at most 1.01 is wanted), the smallest
+           effective sample size {count(round(ess))} (at least 400).",
+    "i" = "Take more {.arg iterations}, and a longer {.arg warmup}: see {.fn bayes_control}."
+  ), "sampling", bad = bad, rhat = rhat, ess = ess)
+}
+
 # Heritability ----
 
 # term: as it is written; missing: variables.

@@ -2,6 +2,7 @@
 #include "core/identify.h"
 #include "core/optimise.h"
 #include "core/refit.h"
+#include "engine_data.h"
 #include "glue.h"
 
 using namespace kinlmm;
@@ -44,34 +45,6 @@ Rcpp::List wrap_blocked(const BlockedData& data) {
       Rcpp::_["C"] = glue::wrap_matrix(data.C));
 }
 
-// The list that wrap_blocked() made.
-BlockedData as_blocked(const Rcpp::List& x) {
-  BlockedData data;
-  data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
-  data.sizes = Rcpp::as<std::vector<int>>(x["sizes"]);
-  const Rcpp::IntegerVector q = x["q"];
-  const Rcpp::List terms = x["terms"];
-  for (R_xlen_t f = 0; f < q.size(); ++f) {
-    Factor factor;
-    factor.q = q[f];
-    factor.terms = Rcpp::as<std::vector<int>>(terms[f]);
-    for (int t : factor.terms) factor.k += data.sizes[static_cast<std::size_t>(t)];
-    data.factors.push_back(factor);
-  }
-  data.A = map(Rcpp::as<Rcpp::NumericMatrix>(x["A"]));
-  data.count = Rcpp::as<std::vector<int>>(x["count"]);
-  data.slice = Rcpp::as<std::vector<int>>(x["slice"]);
-  data.B = map(Rcpp::as<Rcpp::NumericMatrix>(x["B"]));
-  data.start = Rcpp::as<std::vector<int>>(x["start"]);
-  data.column = Rcpp::as<std::vector<int>>(x["column"]);
-  data.cross = map(Rcpp::as<Rcpp::NumericMatrix>(x["cross"]));
-  data.rest_Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["rest_Xy"]));
-  data.rest = as_sparse(x["rest"], data.rest_size());
-  data.C = map(Rcpp::as<Rcpp::NumericMatrix>(x["C"]));
-  data.p = data.C.rows() - 1;
-  return data;
-}
-
 Rcpp::List wrap_effects(const std::vector<Blocked::Effects>& factors) {
   Rcpp::List out;
   for (const Blocked::Effects& effects : factors) {
@@ -99,6 +72,34 @@ std::vector<FactorRows> as_rows(const Rcpp::List& factors) {
 
 }  // namespace
 
+// The list that wrap_blocked() made.
+BlockedData glue::as_blocked(const Rcpp::List& x) {
+  BlockedData data;
+  data.n = static_cast<Index>(Rcpp::as<double>(x["n"]));
+  data.sizes = Rcpp::as<std::vector<int>>(x["sizes"]);
+  const Rcpp::IntegerVector q = x["q"];
+  const Rcpp::List terms = x["terms"];
+  for (R_xlen_t f = 0; f < q.size(); ++f) {
+    Factor factor;
+    factor.q = q[f];
+    factor.terms = Rcpp::as<std::vector<int>>(terms[f]);
+    for (int t : factor.terms) factor.k += data.sizes[static_cast<std::size_t>(t)];
+    data.factors.push_back(factor);
+  }
+  data.A = map(Rcpp::as<Rcpp::NumericMatrix>(x["A"]));
+  data.count = Rcpp::as<std::vector<int>>(x["count"]);
+  data.slice = Rcpp::as<std::vector<int>>(x["slice"]);
+  data.B = map(Rcpp::as<Rcpp::NumericMatrix>(x["B"]));
+  data.start = Rcpp::as<std::vector<int>>(x["start"]);
+  data.column = Rcpp::as<std::vector<int>>(x["column"]);
+  data.cross = map(Rcpp::as<Rcpp::NumericMatrix>(x["cross"]));
+  data.rest_Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["rest_Xy"]));
+  data.rest = as_sparse(x["rest"], data.rest_size());
+  data.C = map(Rcpp::as<Rcpp::NumericMatrix>(x["C"]));
+  data.p = data.C.rows() - 1;
+  return data;
+}
+
 // data: levels of equal design as one class; levels: the same level by level, NULL where
 // there are several factors and nothing is merged; doubtful: see core/identify.h. sizes:
 // of the terms; terms: those of each factor, 0-based.
@@ -124,7 +125,7 @@ Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy,
 // [[Rcpp::export]]
 Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int order) {
   return glue::guarded([&] {
-    const BlockedData blocked = as_blocked(data);
+    const BlockedData blocked = glue::as_blocked(data);
     return glue::wrap_moments(
         Blocked(blocked).moments(map(theta), glue::as_order(order)));
   });
@@ -137,7 +138,7 @@ Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
                                 int max_iterations, Rcpp::NumericVector start,
                                 int threads) {
   return glue::guarded([&] {
-    const BlockedData blocked = as_blocked(data);
+    const BlockedData blocked = glue::as_blocked(data);
     Blocked engine(blocked, threads);
     OptimiseSettings settings;
     settings.reml = reml;
@@ -163,7 +164,7 @@ Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
 Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
                                bool variances) {
   return glue::guarded([&] {
-    const BlockedData blocked = as_blocked(data);
+    const BlockedData blocked = glue::as_blocked(data);
     return wrap_effects(Blocked(blocked).effects(map(theta), variances));
   });
 }
@@ -174,7 +175,7 @@ Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
 Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta,
                                      Rcpp::List factors, Rcpp::NumericMatrix X) {
   return glue::guarded([&] {
-    const BlockedData blocked = as_blocked(data);
+    const BlockedData blocked = glue::as_blocked(data);
     return Rcpp::List::create(glue::wrap_vector(
         Blocked(blocked).row_variances(map(theta), as_rows(factors), map(X))));
   });
@@ -191,8 +192,8 @@ Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericM
     settings.tolerance = tolerance;
     settings.max_iterations = max_iterations;
     const std::vector<Refit> fits =
-        refit_responses(as_blocked(data), as_rows(factors), map(Q), map(Y), settings,
-                        map(start), threads);
+        refit_responses(glue::as_blocked(data), as_rows(factors), map(Q), map(Y),
+                        settings, map(start), threads);
     const int count = static_cast<int>(fits.size()), p = Q.ncol();
     Rcpp::NumericMatrix theta(count, start.size()), beta(count, p),
         unscaled(count, p * p);

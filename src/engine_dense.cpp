@@ -1,14 +1,12 @@
 #include "core/dense.h"
 #include "core/optimise.h"
+#include "engine_data.h"
 #include "glue.h"
 
 using namespace kinlmm;
 using glue::map;
 
-namespace {
-
-// The matrices stay where R has them: `x` must outlive the result.
-DenseData as_dense(const Rcpp::List& x) {
+DenseData glue::as_dense(const Rcpp::List& x) {
   DenseData data;
   const Rcpp::List V = x["V"];
   for (R_xlen_t c = 0; c < V.size(); ++c) {
@@ -20,15 +18,14 @@ DenseData as_dense(const Rcpp::List& x) {
   return data;
 }
 
-}  // namespace
-
 // sizes: effects per level of each term.
 // [[Rcpp::export]]
 Rcpp::List cpp_dense_moments(Rcpp::List data, std::vector<int> sizes,
                              Rcpp::NumericVector theta, int order) {
   return glue::guarded([&] {
     const Vector psi = Covariance(sizes).psi(map(theta));
-    return glue::wrap_moments(dense_moments(as_dense(data), psi, glue::as_order(order)));
+    return glue::wrap_moments(
+        dense_moments(glue::as_dense(data), psi, glue::as_order(order)));
   });
 }
 
@@ -39,7 +36,7 @@ Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml
                               double tolerance, int max_iterations, bool exact,
                               Rcpp::NumericMatrix starts) {
   return glue::guarded([&] {
-    const DenseData dense = as_dense(data);
+    const DenseData dense = glue::as_dense(data);
     const Covariance covariance(sizes);
     const OptimiseSettings settings{reml, tolerance, max_iterations,
                                     exact ? Order::exact : Order::average};

@@ -1,12 +1,11 @@
 #include "core/rotated.h"
+#include "engine_data.h"
 #include "glue.h"
 
 using namespace kinlmm;
 using glue::map;
 
-namespace {
-
-RotatedData as_rotated(const Rcpp::List& x, bool centred) {
+RotatedData glue::as_rotated(const Rcpp::List& x, bool centred) {
   RotatedData data;
   data.d = map(Rcpp::as<Rcpp::NumericVector>(x["d"]));
   if (x.containsElementNamed("beside")) {
@@ -26,6 +25,8 @@ RotatedData as_rotated(const Rcpp::List& x, bool centred) {
   return data;
 }
 
+namespace {
+
 Rcpp::List wrap_point(const Point& point) {
   return Rcpp::List::create(Rcpp::_["tau"] = point.x, Rcpp::_["objective"] = point.value,
                             Rcpp::_["first"] = point.first,
@@ -37,7 +38,7 @@ Rcpp::List wrap_point(const Point& point) {
 // [[Rcpp::export]]
 Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred) {
   return glue::guarded([&] {
-    const RotatedData rotated = as_rotated(data, centred);
+    const RotatedData rotated = glue::as_rotated(data, centred);
     Rcpp::List out = wrap_point(rotated_criterion(rotated, reml, tau));
     const RatioMoments moments = rotated_moments(rotated, tau);
     out["logdet"] = moments.logdet;
@@ -53,7 +54,7 @@ Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool cen
 // [[Rcpp::export]]
 Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
   return glue::guarded([&] {
-    const IntervalMinimum fit = fit_rotated(as_rotated(data, centred), reml);
+    const IntervalMinimum fit = fit_rotated(glue::as_rotated(data, centred), reml);
     Rcpp::List out = wrap_point(fit.at);
     out["evaluations"] = fit.evaluations;
     out["iterations"] = fit.iterations;
@@ -67,5 +68,5 @@ Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
 // [[Rcpp::export]]
 Rcpp::NumericMatrix cpp_rotated_solve(Rcpp::List data, double tau,
                                       Rcpp::NumericMatrix B) {
-  return glue::wrap_matrix(rotated_solve(as_rotated(data, false), tau, map(B)));
+  return glue::wrap_matrix(rotated_solve(glue::as_rotated(data, false), tau, map(B)));
 }

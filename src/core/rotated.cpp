@@ -68,6 +68,45 @@ RatioMoments rotated_moments(const RotatedData& data, double tau) {
   return m;
 }
 
+// By rows of H = L D L' (see TridiagonalFactor). Logarithms are those of products of
+// pivots, as one costs more than the rest of the row.
+RatioValue rotated_value(const RotatedData& data, double tau) {
+  const Index m = data.d.size(), width = data.Xy.cols();
+  const bool tridiagonal = data.beside.size() > 0, merged = data.count.size() > 0;
+  RatioValue out;
+  out.S = data.within;
+  Matrix rows = data.Xy.transpose();
+  double product = 1, pivot = 1;
+  for (Index i = 0; i < m; ++i) {
+    double next = 1 + tau * data.d[i];
+    if (tridiagonal && i > 0) {
+      const double below = tau * data.beside[i - 1] / pivot;
+      next -= tau * data.beside[i - 1] * below;
+      rows.col(i) -= below * rows.col(i - 1);
+    }
+    if (!(next > 0)) {
+      out.logdet = std::numeric_limits<double>::infinity();
+      return out;
+    }
+    pivot = next;
+    for (Index b = 0; b < width; ++b) {
+      const double scaled = rows(b, i) / pivot;
+      for (Index a = b; a < width; ++a) out.S(a, b) += rows(a, i) * scaled;
+    }
+    if (merged) {
+      out.logdet += data.count[i] * std::log(pivot);
+      continue;
+    }
+    product *= pivot;
+    if (product > 1e100 || product < 1e-100 || i + 1 == m) {
+      out.logdet += std::log(product);
+      product = 1;
+    }
+  }
+  out.S.triangularView<Eigen::StrictlyUpper>() = out.S.transpose();
+  return out;
+}
+
 Matrix rotated_solve(const RotatedData& data, double tau, const ConstMatrixRef& B) {
   if (data.beside.size() == 0) {
     return (tau * data.d.array() + 1).inverse().matrix().asDiagonal() * B;

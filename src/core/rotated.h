@@ -33,6 +33,14 @@ struct RotatedData {
 
 RatioMoments rotated_moments(const RotatedData& data, double tau);
 
+// log|H| and S alone, with no intercept, in one pass over the rows; logdet is infinite
+// where H is not positive definite.
+struct RatioValue {
+  double logdet = 0;
+  Matrix S;  // (p+1) x (p+1)
+};
+RatioValue rotated_value(const RotatedData& data, double tau);
+
 // H^-1 B for B (q x any) in the basis.
 Matrix rotated_solve(const RotatedData& data, double tau, const ConstMatrixRef& B);
 
