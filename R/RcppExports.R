@@ -141,3 +141,7 @@ cpp_sim_values <- function(source, B, block, threads, progress) {
     .Call(`_kinlmm_cpp_sim_values`, source, B, block, threads, progress)
 }
 
+cpp_vc_bayes <- function(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback) {
+    .Call(`_kinlmm_cpp_vc_bayes`, engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback)
+}
+

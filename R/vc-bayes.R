@@ -38,7 +38,7 @@ residual_deviation <- function(engine) {
 
 # The chains, a row per draw: components, sigma2, coefficients on the basis of the engine.
 sample_components <- function(engine, random, priors, unit, deviation, control, call) {
-  sizes <- lengths(lapply(random, `[[`, "columns"))
+  sizes <- term_widths(random)
   needed <- c(list(name = engine$name, data = engine$data, p = engine$work$p),
               if (!is.null(engine$units)) list(units = engine$units))
   own <- lapply(unname(priors), function(prior) {
@@ -66,7 +66,7 @@ is_dear <- function(engine, control) {
 
 bayes_components <- function(model, engine, draws, control) {
   random <- model$random
-  names <- component_labels(random)
+  names <- component_names(random)
   count <- length(names)
   components <- draws[, seq_len(count), drop = FALSE]
   colnames(components) <- names
@@ -87,24 +87,15 @@ bayes_components <- function(model, engine, draws, control) {
   out <- new_components(
     "Bayes", names, colMeans(components), se = apply(components, 2L, stats::sd),
     vcov = stats::cov(components), beta = beta, beta_vcov = beta_vcov, n = engine$work$n,
-    assumptions = c("random effects and residuals are normal",
-                    "priors as printed, flat for the fixed effects",
-                    "estimates are posterior means, standard errors posterior deviations"),
+    assumptions = c(paste("Effects and residuals are normal; variances have the priors printed, fixed",
+                          "effects flat ones."),
+                    "Estimates are posterior means, standard errors posterior deviations."),
     draws = frame
   )
   out$diagnostics <- diagnostics
   out$formula <- model$formula
   class(out) <- c("bayes_components", class(out))
   out
-}
-
-# Names of the components: the label of a term that is an intercept alone, else as theta's.
-component_labels <- function(random) {
-  own <- lapply(names(random), function(label) {
-    if (identical(random[[label]]$columns, "(Intercept)")) label else
-      theta_names(random[label])
-  })
-  c(unlist(own), "Residual")
 }
 
 # Of each draw the share of every term in the variance of the records: see column_spread().

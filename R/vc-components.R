@@ -69,11 +69,13 @@ new_components <- function(method, component, variance, se = NA_real_, bound = F
 #'     independent: among close relatives it is far too small. So is what a program for
 #'     regression prints, which takes pairs as independent. Matrices of the order of the
 #'     records are formed, of at most 6,000; `"HE"` with normal standard errors does without.}
-#'   \item{`"Bayes"`}{where the package has it: samples from the posterior.}
+#'   \item{`"Bayes"`}{means of draws from the posterior, standard errors their standard
+#'     deviations. Any random terms. Argument `control`: priors and chains, see
+#'     [bayes_control()]; more can be done with the result, see [bayes_components].}
 #' }
 #' With weights all is computed from rows multiplied by their roots.
 #'
-#' All but (EM-)REML and ML are unbiased without normality and may be negative, which
+#' All but (EM-)REML, ML and Bayes are unbiased without normality and may be negative, which
 #' is reported as it is. Their fixed effects are those of generalised least squares at the
 #' estimates, or at the nearest variances that may be.
 #'
@@ -154,7 +156,8 @@ variance_components <- function(formula, data = NULL, method = "REML", kinship =
 component_methods <- function() {
   list(REML = vc_reml, ML = vc_ml, `EM-REML` = vc_em, `ANOVA-I` = vc_anova1,
        `ANOVA-III` = vc_anova, MINQUE0 = vc_minque0, MINQUE1 = vc_minque1,
-       MINQUE = vc_minque, HE = vc_he, `HE-pairs` = vc_he_pairs, `HE-SD` = vc_he_sd)
+       MINQUE = vc_minque, HE = vc_he, `HE-pairs` = vc_he_pairs, `HE-SD` = vc_he_sd,
+       Bayes = vc_bayes)
 }
 
 check_method <- function(method, call) {
@@ -267,6 +270,13 @@ with_shares <- function(out, random) {
   out$components <- table[c("component", "variance", "se", "bound", "share", "share_se")]
   plain <- vapply(random, function(term) identical(term$columns, "(Intercept)"), NA)
   if (!all(plain)) return(out)
+  if (!is.null(out$draws)) {
+    drawn <- as.matrix(out$draws[paste0("share.", names(random))])
+    drawn <- cbind(drawn, 1 - rowSums(drawn))
+    out$components$share <- unname(colMeans(drawn))
+    out$components$share_se <- unname(apply(drawn, 2L, stats::sd))
+    return(out)
+  }
   k <- c(vapply(random, mean_diagonal, 0), 1)
   parts <- k * table$variance
   total <- sum(parts)

@@ -509,6 +509,29 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_vc_bayes
+Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List priors, Rcpp::NumericVector unit, double deviation, int chains, int warmup, int iterations, int thin, bool dear, int threads, Rcpp::NumericVector seed, SEXP callback);
+RcppExport SEXP _kinlmm_cpp_vc_bayes(SEXP engineSEXP, SEXP sizesSEXP, SEXP priorsSEXP, SEXP unitSEXP, SEXP deviationSEXP, SEXP chainsSEXP, SEXP warmupSEXP, SEXP iterationsSEXP, SEXP thinSEXP, SEXP dearSEXP, SEXP threadsSEXP, SEXP seedSEXP, SEXP callbackSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type engine(engineSEXP);
+    Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type priors(priorsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type unit(unitSEXP);
+    Rcpp::traits::input_parameter< double >::type deviation(deviationSEXP);
+    Rcpp::traits::input_parameter< int >::type chains(chainsSEXP);
+    Rcpp::traits::input_parameter< int >::type warmup(warmupSEXP);
+    Rcpp::traits::input_parameter< int >::type iterations(iterationsSEXP);
+    Rcpp::traits::input_parameter< int >::type thin(thinSEXP);
+    Rcpp::traits::input_parameter< bool >::type dear(dearSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type seed(seedSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type callback(callbackSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_vc_bayes(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback));
+    return rcpp_result_gen;
+END_RCPP
+}
 
 static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_bivariate_evaluate", (DL_FUNC) &_kinlmm_cpp_bivariate_evaluate, 4},
@@ -546,6 +569,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_sim_bed", (DL_FUNC) &_kinlmm_cpp_sim_bed, 4},
     {"_kinlmm_cpp_sim_moments", (DL_FUNC) &_kinlmm_cpp_sim_moments, 4},
     {"_kinlmm_cpp_sim_values", (DL_FUNC) &_kinlmm_cpp_sim_values, 5},
+    {"_kinlmm_cpp_vc_bayes", (DL_FUNC) &_kinlmm_cpp_vc_bayes, 13},
     {NULL, NULL, 0}
 };
 
