@@ -57,8 +57,9 @@
 #' @param iterations (`integer(1)`) draws of each chain that are kept.
 #' @param warmup (`integer(1)`) iterations of each chain before, used to learn directions,
 #'   and not kept.
-#' @param thin (`integer(1)`) iterations for each draw. As draws are nearly independent
-#'   there is seldom reason for more than one.
+#' @param thin (`integer(1)`) iterations for each draw; by default 5, which makes draws
+#'   nearly independent even where a variance may be zero, and 1 where the likelihood is
+#'   dear.
 #' @param sampler `"slice"`, `"metropolis"` (see above), or `"auto"`: the one that suits the
 #'   cost of the likelihood.
 #' @param df (`numeric(1)`) degrees of freedom, > 0; of the inverse Wishart, > k - 1.
@@ -100,14 +101,14 @@
 #' prior_inverse_chisq(df = 5, scale = 0.5)
 #' @export
 bayes_control <- function(prior = prior_half_t(), chains = 4L, iterations = 1000L,
-                          warmup = 300L, thin = 1L,
+                          warmup = 300L, thin = NULL,
                           sampler = c("auto", "slice", "metropolis")) {
   here <- rlang::current_env()
   check_prior(prior, here)
   structure(list(prior = prior, chains = check_count(chains, max = 1000L),
                  iterations = check_count(iterations, 4L, 1e7L),
                  warmup = check_count(warmup, 20L, 1e7L),
-                 thin = check_count(thin, max = 1e6L),
+                 thin = if (!is.null(thin)) check_count(thin, max = 1e6L),
                  sampler = check_choice(sampler, c("auto", "slice", "metropolis"))),
             class = "bayes_control")
 }
@@ -212,7 +213,7 @@ print.variance_prior <- function(x, ...) {
 #' @export
 print.bayes_control <- function(x, ...) {
   cat(n_of(x$chains, "chain"), " of ", n_of(x$iterations, "draw"), ", after ",
-      count(x$warmup), " to warm up", if (x$thin > 1L) paste0(", one in ", x$thin, " kept"),
+      count(x$warmup), " to warm up", if (isTRUE(x$thin > 1L)) paste0(", one in ", x$thin, " kept"),
       "\n", sep = "")
   priors <- if (inherits(x$prior, "variance_prior")) list("all terms" = x$prior) else x$prior
   for (name in names(priors)) {

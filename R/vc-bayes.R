@@ -19,6 +19,7 @@ vc_bayes <- function(model, control = bayes_control(), ..., call = rlang::caller
   deviation <- residual_deviation(engine)
   priors <- resolve_priors(control$prior, random, unit, deviation, call)
   check_proper(priors, model, random, call)
+  if (is.null(control$thin)) control$thin <- if (is_dear(engine, control)) 1L else 5L
   raw <- sample_components(engine, random, priors, unit, deviation, control, call)
   out <- bayes_components(model, engine, raw$draws, control)
   out$priors <- priors
@@ -87,8 +88,8 @@ bayes_components <- function(model, engine, draws, control) {
   out <- new_components(
     "Bayes", names, colMeans(components), se = apply(components, 2L, stats::sd),
     vcov = stats::cov(components), beta = beta, beta_vcov = beta_vcov, n = engine$work$n,
-    assumptions = c(paste("Effects and residuals are normal; variances have the priors printed, fixed",
-                          "effects flat ones."),
+    assumptions = c(paste("Effects and residuals are normal; variances have the priors",
+                          "printed, fixed effects flat ones."),
                     "Estimates are posterior means, standard errors posterior deviations."),
     draws = frame
   )
@@ -222,7 +223,8 @@ describe_convergence <- function(x) {
   text <- paste0("largest R-hat ", sprintf("%.3f", trouble$rhat),
                  ", smallest effective sample size ", count(round(trouble$ess)))
   if (length(trouble$bad) == 0L) return(paste0("Chains agree: ", text, "."))
-  paste0("NOT CONVERGED (", text, "): take more iterations.\nIn doubt: ",
+  verdict <- if (isTRUE(trouble$rhat <= 1.01)) "TOO FEW DRAWS" else "NOT CONVERGED"
+  paste0(verdict, " (", text, "): take more iterations.\nIn doubt: ",
          some_of(trouble$bad, quote = FALSE), ".")
 }
 

@@ -255,7 +255,7 @@ test_that("chains that are too short are said to be", {
   set.seed(1)
   expect_warning(fit <- vc_bayes(model, bayes_control(iterations = 40, warmup = 20)),
                  class = "kinlmm_warning_sampling")
-  expect_output(print(fit), "NOT CONVERGED")
+  expect_output(print(fit), "NOT CONVERGED|TOO FEW DRAWS")
 })
 
 test_that("means that do not exist are noted", {
