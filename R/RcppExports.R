@@ -85,3 +85,11 @@ cpp_check_symmetry <- function(K) {
     .Call(`_kinlmm_cpp_check_symmetry`, K)
 }
 
+cpp_spike_em <- function(source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress) {
+    .Call(`_kinlmm_cpp_spike_em`, source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress)
+}
+
+cpp_spike_gibbs <- function(source, model, starts, prior, warmup, kept, thin, seed, threads, progress) {
+    .Call(`_kinlmm_cpp_spike_gibbs`, source, model, starts, prior, warmup, kept, thin, seed, threads, progress)
+}
+
