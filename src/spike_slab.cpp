@@ -55,15 +55,16 @@ Rcpp::List wrap_common(const SpikeModel& model, const SpikeMeans& means,
   using Rcpp::_;
   const std::vector<Index>& used = model.table_.markers;
   const double count = means.sweeps;
-  return Rcpp::List::create(_["used"] = Rcpp::IntegerVector(used.begin(), used.end()),
-                            _["mean"] = glue::wrap_vector(model.table_.mean),
-                            _["scale"] = glue::wrap_vector(model.table_.scale),
-                            _["pip"] = glue::wrap_vector(means.inclusion / count),
-                            _["effect"] = glue::wrap_vector(means.effect / count),
-                            _["square"] = glue::wrap_vector(means.square / count),
-                            _["residual"] = glue::wrap_vector(means.residual / count),
-                            _["sweeps"] = count, _["states"] = glue::wrap_matrix(states),
-                            _["draws"] = glue::wrap_matrix(draws));
+  return Rcpp::List::create(
+      _["used"] = Rcpp::IntegerVector(used.begin(), used.end()),
+      _["mean"] = glue::wrap_vector(model.table_.mean),
+      _["scale"] = glue::wrap_vector(model.table_.scale),
+      _["pip"] = glue::wrap_vector(means.inclusion / count),
+      _["effect"] = glue::wrap_vector(means.effect / count),
+      _["square"] = glue::wrap_vector(means.square / count),
+      _["genetic"] = glue::wrap_vector(model.genetic(means.effect / count)),
+      _["sweeps"] = count, _["states"] = glue::wrap_matrix(states),
+      _["draws"] = glue::wrap_matrix(draws));
 }
 
 std::vector<SpikeIteration> as_path(const Rcpp::NumericMatrix& x) {

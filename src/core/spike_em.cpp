@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "core/parallel.h"
@@ -12,7 +13,9 @@ constexpr Index kRound = 10;   // iterations between decisions
 constexpr Index kBatches = 8;  // that Monte-Carlo errors come from
 // Iterations of the least window that an error is worth having of: a batch should be
 // longer than the memory of the path.
-constexpr Index kWindow = 64;
+constexpr Index kWindow = 40;
+// An EM step is stretched by at most this, and ends at most so far on the logit scale.
+constexpr double kStretch = 10, kLongest = 0.7;
 // Quantiles 0.975 of Student's t for kRound - 1 and kBatches - 2 degrees of freedom.
 constexpr double kRoundT = 2.262, kBatchT = 2.447;
 // Below this many multiplications threads cost more than they save.
@@ -52,6 +55,44 @@ bool swamped(const Path& path, const SpikeParameters& start) {
   const Eigen::Array3d error = (spread / (kRound - 1) / kRound).sqrt();
   return (mean.abs() <= kRoundT * error + 1e-8).all();
 }
+
+double logit(double x) {
+  return std::log(x) - std::log1p(-x);
+}
+double expit(double x) {
+  return 1 / (1 + std::exp(-x));
+}
+
+// Aitken's acceleration of EM: an EM step from x goes rate (x* - x), so that 1 / rate
+// times the step gets to x*. The rate is the slope of the steps that were made on where
+// they started.
+class Stretch {
+ public:
+  // From where EM goes to when it starts at x, both logits, to where the iterations go.
+  double operator()(double x, double to) {
+    if (!std::isfinite(x) || !std::isfinite(to)) return to;
+    x_.push_back(x);
+    step_.push_back(to - x);
+    return x + std::min(kLongest, std::max(-kLongest, factor_ * (to - x)));
+  }
+  void learn() {
+    constexpr Index kLeast = 20, kMost = 60;
+    const Index size = std::min(kMost, static_cast<Index>(x_.size()));
+    if (size < kLeast) return;
+    Vector x = Eigen::Map<const Vector>(x_.data() + (x_.size() - size), size);
+    Vector step = Eigen::Map<const Vector>(step_.data() + (step_.size() - size), size);
+    x.array() -= x.mean();
+    step.array() -= step.mean();
+    const double rate = -x.dot(step) / std::max(x.squaredNorm(), 1e-300);
+    // short of all the way, as the rate is uncertain
+    const double factor = std::min(kStretch, 0.7 / std::max(rate, 0.01));
+    factor_ = std::max({1.0, factor_ / 2, std::min(factor, 2 * factor_)});
+  }
+
+ private:
+  std::vector<double> x_, step_;
+  double factor_ = 1;
+};
 
 // The estimate, as the mean of the path from `settled` on, and what is known of its
 // error.
@@ -96,7 +137,8 @@ void assess(const Path& path, double tolerance, SpikeFit& fit) {
 }
 
 SpikeIteration em_step(const SpikeModel& model, std::vector<SpikeChain>& chains,
-                       Index count, int threads, SpikeParameters& at) {
+                       Index count, int threads, std::array<Stretch, 2>& stretch,
+                       SpikeParameters& at) {
   std::vector<SpikeSums> sums(chains.size());
   parallel_for(static_cast<Index>(chains.size()), threads, [&](Index c) {
     sums[static_cast<std::size_t>(c)] =
@@ -110,7 +152,14 @@ SpikeIteration em_step(const SpikeModel& model, std::vector<SpikeChain>& chains,
     mean += active / static_cast<double>(chains.size());
     square += active * active / static_cast<double>(chains.size());
   }
-  at = spike_maximum(model, all, at);
+  SpikeParameters next = spike_maximum(model, all, at);
+  next.pi = expit(stretch[0](logit(at.pi), logit(next.pi)));
+  const double total = next.sigma_g2 + next.sigma_e2;
+  const double h2 = expit(stretch[1](std::log(at.sigma_g2 / at.sigma_e2),
+                                     std::log(next.sigma_g2 / next.sigma_e2)));
+  next.sigma_g2 = h2 * total;
+  next.sigma_e2 = (1 - h2) * total;
+  at = next;
   return {at.pi, at.sigma_g2, at.sigma_e2, static_cast<double>(count),
           std::sqrt(std::max(square - mean * mean, 0.0))};
 }
@@ -118,11 +167,11 @@ SpikeIteration em_step(const SpikeModel& model, std::vector<SpikeChain>& chains,
 // Sweeps at the estimate.
 void draw(const SpikeModel& model, std::vector<SpikeChain>& chains, Index count,
           int threads, Monitor& monitor, SpikeFit& fit) {
-  const Index width = 8 + model.p(), m = model.m(), n = model.n();
+  const Index width = 8 + model.p(), m = model.m();
   const Index size = static_cast<Index>(chains.size());
   fit.draws.resize(count * size, width);
-  std::vector<SpikeMeans> means(chains.size(), {Vector::Zero(m), Vector::Zero(m),
-                                                Vector::Zero(m), Vector::Zero(n), 0});
+  std::vector<SpikeMeans> means(chains.size(),
+                                {Vector::Zero(m), Vector::Zero(m), Vector::Zero(m), 0});
   constexpr Index kBlock = 5;
   for (Index from = 0; from < count; from += kBlock) {
     parallel_for(size, threads, [&](Index c) {
@@ -145,7 +194,6 @@ void draw(const SpikeModel& model, std::vector<SpikeChain>& chains, Index count,
     fit.means.inclusion += means[c].inclusion;
     fit.means.effect += means[c].effect;
     fit.means.square += means[c].square;
-    fit.means.residual += means[c].residual;
     fit.means.sweeps += means[c].sweeps;
   }
 }
@@ -172,14 +220,16 @@ SpikeFit spike_em(const SpikeModel& model, const SpikeParameters& start,
     full.pi = 1;
     for (std::size_t c = 1; c < chains.size(); c += 2) chains[c].sweeps(full, 1);
   }
+  std::array<Stretch, 2> stretch;  // of pi and of h2
   Index done = 0;
   while (done < options.sweeps) {
     const SpikeParameters origin = at;
     for (Index t = 0; t < kRound; ++t) {
-      fit.path.push_back(em_step(model, chains, count, threads, at));
+      fit.path.push_back(em_step(model, chains, count, threads, stretch, at));
       done += count;
       monitor.tick(std::min(done, options.sweeps), options.sweeps);
     }
+    for (Stretch& one : stretch) one.learn();
     const bool noise = swamped(fit.path, origin);
     if (fit.settled == 0 && noise) fit.settled = static_cast<Index>(fit.path.size());
     const Index window = static_cast<Index>(fit.path.size()) - fit.settled;

@@ -65,7 +65,7 @@ SpikeDraws spike_gibbs(const SpikeModel& model,
                        const std::vector<SpikeParameters>& starts, const Matrix& states,
                        const SpikePrior& prior, Index warmup, Index kept, Index thin,
                        int threads, std::uint64_t seed, Monitor& monitor) {
-  const Index size = states.cols(), m = model.m(), n = model.n(), p = model.p();
+  const Index size = states.cols(), m = model.m(), p = model.p();
   std::vector<SpikeChain> chains;
   for (Index c = 0; c < size; ++c) {
     chains.emplace_back(model, states.col(c),
@@ -74,8 +74,8 @@ SpikeDraws spike_gibbs(const SpikeModel& model,
   SpikeDraws out;
   out.at = starts;
   out.draws.resize(kept * size, 6 + p);
-  std::vector<SpikeMeans> means(chains.size(), {Vector::Zero(m), Vector::Zero(m),
-                                                Vector::Zero(m), Vector::Zero(n), 0});
+  std::vector<SpikeMeans> means(chains.size(),
+                                {Vector::Zero(m), Vector::Zero(m), Vector::Zero(m), 0});
   const Index total = warmup + kept * thin;
   for (Index from = 0; from < total; from += kBlock) {
     parallel_for(size, threads, [&](Index c) {
@@ -104,7 +104,6 @@ SpikeDraws spike_gibbs(const SpikeModel& model,
     out.means.inclusion += means[c].inclusion;
     out.means.effect += means[c].effect;
     out.means.square += means[c].square;
-    out.means.residual += means[c].residual;
     out.means.sweeps += means[c].sweeps;
   }
   out.states.resize(m, size);

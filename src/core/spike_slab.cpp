@@ -82,6 +82,14 @@ SpikeModel::SpikeModel(MarkerTable table, Vector y, Matrix Q, bool restricted,
   });
 }
 
+Vector SpikeModel::genetic(const Vector& b) const {
+  Vector out = Vector::Zero(n());
+  for (Index j = 0; j < m(); ++j) {
+    if (b[j] != 0) out.noalias() += b[j] * table_.Z.col(j).cast<double>();
+  }
+  return out;
+}
+
 double SpikeModel::moment_share(Random& random) const {
   constexpr int kProbes = 8;
   const double size = static_cast<double>(m()), df = static_cast<double>(n() - p());
@@ -179,10 +187,7 @@ SpikeChain::SpikeChain(const SpikeModel& model, const Vector& b, Random random)
 }
 
 void SpikeChain::refresh() {
-  Vector r = model_.y_;
-  for (const Index j : active_) {
-    r.noalias() -= b_[j] * model_.table_.Z.col(j).cast<double>();
-  }
+  const Vector r = model_.y_ - model_.genetic(b_);
   r_ = r.cast<float>();
   if (model_.restricted_) c_ = model_.Q_.transpose() * r;
 }
@@ -273,7 +278,6 @@ void SpikeChain::sweep(const SpikeParameters& at, SpikeSums& sums, SpikeMeans* m
   }
   if (means) {
     ++means->sweeps;
-    means->residual += r_.cast<double>();
   }
 }
 

@@ -48,6 +48,7 @@ class SpikeModel {
   // Share of the variance by the method of moments of Haseman and Elston, in [0.05, 0.9];
   // the trace of K^2 is that of random vectors.
   double moment_share(Random& random) const;
+  Vector genetic(const Vector& b) const;  // Z b, n
   // Slab variance.
   double slab(const SpikeParameters& at) const {
     return at.sigma_g2 / (static_cast<double>(m()) * at.pi);
@@ -88,9 +89,9 @@ SpikeProducts spike_products(const SpikeModel& model, const SpikeSums& sums);
 SpikeParameters spike_maximum(const SpikeModel& model, const SpikeSums& sums,
                               const SpikeParameters& before);
 
-// Means over sweeps for each marker, m each, and of r, n.
+// Sums over sweeps for each marker, m each.
 struct SpikeMeans {
-  Vector inclusion, effect, square, residual;
+  Vector inclusion, effect, square;
   double sweeps = 0;
 };
 
