@@ -67,7 +67,8 @@
 #'   standard deviation.
 #' @param chains (`integer(1)`) Markov chains: 2 for MCEM, 4 for Bayes. Several show whether
 #'   the posterior has several modes.
-#' @param sweeps (`integer(1)`) MCEM: at most so many sweeps of each chain in the iterations.
+#' @param sweeps (`integer(1)`) MCEM: at most so many sweeps of each chain in the iterations;
+#'   by default 6e9 / (n m), but 600 to 10,000, which is some seconds' worth.
 #' @param draws (`integer(1)`) sweeps per chain that the result is made of: at the estimate
 #'   (MCEM, default 200), or after the warm-up (Bayes, default 1000).
 #' @param warmup (`integer(1)`) Bayes: sweeps before that, by default half as many.
@@ -122,7 +123,7 @@
 #' @export
 spike_slab <- function(formula, data, geno, method = c("MCEM", "Bayes"), id = NULL,
                        REML = TRUE, scale = c("expected", "sample"), chains = NULL,
-                       sweeps = 2000, draws = NULL, warmup = NULL, thin = 1,
+                       sweeps = NULL, draws = NULL, warmup = NULL, thin = 1,
                        tolerance = 0.01, prior = list(), start = NULL, subset, na.action,
                        contrasts = NULL, ...) {
   if (...length() > 0L) rlang::check_dots_empty()
@@ -143,7 +144,7 @@ spike_slab <- function(formula, data, geno, method = c("MCEM", "Bayes"), id = NU
     scale = check_choice(scale, c("expected", "sample")),
     chains = check_count(if (is.null(chains)) c(2, 4)[[1L + bayes]] else chains, 1L, 100L,
                          "chains"),
-    sweeps = check_count(sweeps, 10L), tolerance = check_number(tolerance, 1e-6, 1),
+    sweeps = if (!is.null(sweeps)) check_count(sweeps, 10L), tolerance = check_number(tolerance, 1e-6, 1),
     draws = check_count(if (is.null(draws)) c(200, 1000)[[1L + bayes]] else draws, 20L,
                         arg = "draws"),
     thin = check_count(thin, 1L, 1000L)
@@ -154,6 +155,7 @@ spike_slab <- function(formula, data, geno, method = c("MCEM", "Bayes"), id = NU
                       bars = FALSE)
   if (length(model$random) > 0L) abort_spike_random(here)
   geno <- spike_samples(model, data, id, geno, here)
+  if (is.null(settings$sweeps)) settings$sweeps <- default_spike_sweeps(geno)
   spec <- spike_model(model, settings)
   spec$prior <- spike_prior(prior, spec$total, here)
   fit <- list(call = call, formula = model$formula, settings = settings, model = model,
@@ -242,10 +244,15 @@ spike_errors <- function(fit, call) {
                                                                         call)))
 }
 
+# At most some seconds' worth.
+default_spike_sweeps <- function(geno) {
+  as.integer(min(1e4, max(600, 6e9 / (as.numeric(nrow(geno)) * ncol(geno)))))
+}
+
 # Sweeps of a first iteration: one where it is dear.
 spike_first_sweeps <- function(fit) {
   cells <- as.numeric(nrow(fit$geno)) * ncol(fit$geno)
-  max(1, min(100, round(1e7 / cells)))
+  max(1, min(20, round(1e7 / cells)))
 }
 
 # before: the result to go on from, or NULL.

@@ -91,7 +91,7 @@ class Stretch {
 
  private:
   std::vector<double> x_, step_;
-  double factor_ = 1;
+  double factor_ = 1.8;  // EM's rates are between 0 and 1: this is always stable
 };
 
 // The estimate, as the mean of the path from `settled` on, and what is known of its
@@ -117,6 +117,7 @@ void assess(const Path& path, double tolerance, SpikeFit& fit) {
     batches(batch, 2) += at.sweeps;
     before += at.sweeps;
   }
+  mean.pi = std::min(mean.pi, 1.0);
   fit.converged = false;
   fit.trend = true;
   fit.error[0] = fit.error[1] = -1;
@@ -240,7 +241,10 @@ SpikeFit spike_em(const SpikeModel& model, const SpikeParameters& start,
       // what still moves was not settled
       if (fit.trend && fit.error[0] >= 0) fit.settled += window / 2;
     }
-    if (noise) count = (3 * count + 1) / 2;
+    // more sweeps only as long as enough iterations are left for an assessment
+    const Index more = (3 * count + 1) / 2;
+    const Index wanted = std::max(kRound, kWindow - (fit.settled > 0 ? window : 0));
+    if (noise && more * wanted <= options.sweeps - done) count = more;
   }
   if (fit.path.size() > 0 && static_cast<Index>(fit.path.size()) == fit.settled) {
     fit.settled -= kRound;
