@@ -13,9 +13,10 @@ constexpr Index kRound = 10;   // iterations between decisions
 constexpr Index kBatches = 8;  // that Monte-Carlo errors come from
 // Iterations of the least window that an error is worth having of: a batch should be
 // longer than the memory of the path.
-constexpr Index kWindow = 40;
+constexpr Index kWindow = 32;
 // An EM step is stretched by at most this, and ends at most so far on the logit scale.
 constexpr double kStretch = 10, kLongest = 0.7;
+constexpr double kLeastSweeps = 400;  // in that window
 // Quantiles 0.975 of Student's t for kRound - 1 and kBatches - 2 degrees of freedom.
 constexpr double kRoundT = 2.262, kBatchT = 2.447;
 // Below this many multiplications threads cost more than they save.
@@ -34,6 +35,16 @@ std::vector<SpikeChain> make_chains(const SpikeModel& model, const Matrix& state
 
 double share(const SpikeIteration& at) {
   return at.sigma_g2 / (at.sigma_g2 + at.sigma_e2);
+}
+
+// Iterations that the first quarter of all sweeps was spent on: chains move more slowly
+// than ten iterations show.
+Index quarter(const Path& path) {
+  double total = 0, before = 0;
+  for (const SpikeIteration& at : path) total += at.sweeps;
+  Index out = 0;
+  for (; before < total / 4; ++out) before += path[static_cast<std::size_t>(out)].sweeps;
+  return out;
 }
 
 // Whether no parameter moved by more than its changes within the round tell from noise.
@@ -79,24 +90,54 @@ class Stretch {
     constexpr Index kLeast = 20, kMost = 60;
     const Index size = std::min(kMost, static_cast<Index>(x_.size()));
     if (size < kLeast) return;
-    Vector x = Eigen::Map<const Vector>(x_.data() + (x_.size() - size), size);
-    Vector step = Eigen::Map<const Vector>(step_.data() + (step_.size() - size), size);
-    x.array() -= x.mean();
-    step.array() -= step.mean();
-    const double rate = -x.dot(step) / std::max(x.squaredNorm(), 1e-300);
+    const double rate = fit(size).rate;
     // short of all the way, as the rate is uncertain
     const double factor = std::min(kStretch, 0.7 / std::max(rate, 0.01));
     factor_ = std::max({1.0, factor_ / 2, std::min(factor, 2 * factor_)});
   }
 
+  // Monte-Carlo error of the mean of the last `count` points: that of the mean step, over
+  // the rate at which EM would make it good. 0 if x was never finite, -1 if unknown.
+  double error(Index count) const {
+    const Index size = std::min(count, static_cast<Index>(x_.size()));
+    if (x_.empty()) return 0;
+    if (size < kWindow) return -1;
+    Vector means(kBatches);
+    const double* from = step_.data() + (step_.size() - size);
+    for (Index b = 0; b < kBatches; ++b) {
+      const Index first = b * size / kBatches, last = (b + 1) * size / kBatches;
+      means[b] = Eigen::Map<const Vector>(from + first, last - first).mean();
+    }
+    const double spread = (means.array() - means.mean()).square().sum();
+    const Slope slope = fit(size);
+    const double rate = std::max({slope.rate - slope.error, slope.rate / 4, 0.01});
+    return std::sqrt(spread / (kBatches - 1) / kBatches) / std::min(rate, 1.0);
+  }
+
  private:
+  struct Slope {
+    double rate, error;
+  };
+  // Least squares of the last `size` steps on where they started.
+  Slope fit(Index size) const {
+    Vector x = Eigen::Map<const Vector>(x_.data() + (x_.size() - size), size);
+    Vector step = Eigen::Map<const Vector>(step_.data() + (step_.size() - size), size);
+    x.array() -= x.mean();
+    step.array() -= step.mean();
+    const double squares = std::max(x.squaredNorm(), 1e-300),
+                 rate = -x.dot(step) / squares;
+    const double left = (step + rate * x).squaredNorm() / static_cast<double>(size - 2);
+    return {rate, std::sqrt(left / squares)};
+  }
+
   std::vector<double> x_, step_;
   double factor_ = 1.8;  // EM's rates are between 0 and 1: this is always stable
 };
 
 // The estimate, as the mean of the path from `settled` on, and what is known of its
 // error.
-void assess(const Path& path, double tolerance, SpikeFit& fit) {
+void assess(const Path& path, const std::array<Stretch, 2>& stretch, double tolerance,
+            SpikeFit& fit) {
   const Index count = static_cast<Index>(path.size()) - fit.settled;
   double total = 0;
   for (Index t = fit.settled; t < fit.settled + count; ++t) total += path[t].sweeps;
@@ -133,8 +174,14 @@ void assess(const Path& path, double tolerance, SpikeFit& fit) {
     if (explained > kBatchT * kBatchT * left + 1e-12) fit.trend = true;
     fit.error[k] = std::sqrt(squares / (kBatches - 1) / kBatches);
   }
-  fit.converged =
-      !fit.trend && fit.error[0] <= tolerance && fit.error[1] <= 10 * tolerance;
+  // the path may be slower than batches can tell
+  const double h2 = mean.sigma_g2 / (mean.sigma_g2 + mean.sigma_e2);
+  const double of_h2 = stretch[1].error(count), of_pi = stretch[0].error(count);
+  if (of_h2 < 0 || of_pi < 0) return;
+  fit.error[0] = std::max(fit.error[0], of_h2 * h2 * (1 - h2));
+  fit.error[1] = std::max(fit.error[1], of_pi * (1 - mean.pi));
+  fit.converged = !fit.trend && total >= kLeastSweeps && fit.error[0] <= tolerance &&
+                  fit.error[1] <= 10 * tolerance;
 }
 
 SpikeIteration em_step(const SpikeModel& model, std::vector<SpikeChain>& chains,
@@ -233,9 +280,10 @@ SpikeFit spike_em(const SpikeModel& model, const SpikeParameters& start,
     for (Stretch& one : stretch) one.learn();
     const bool noise = swamped(fit.path, origin);
     if (fit.settled == 0 && noise) fit.settled = static_cast<Index>(fit.path.size());
+    if (fit.settled > 0) fit.settled = std::max(fit.settled, quarter(fit.path));
     const Index window = static_cast<Index>(fit.path.size()) - fit.settled;
     if (fit.settled > 0 && window > 0) {
-      assess(fit.path, options.tolerance, fit);
+      assess(fit.path, stretch, options.tolerance, fit);
       fit.estimate.gamma = at.gamma;
       if (fit.converged) break;
       // what still moves was not settled
@@ -243,15 +291,14 @@ SpikeFit spike_em(const SpikeModel& model, const SpikeParameters& start,
     }
     // more sweeps only as long as enough iterations are left for an assessment
     const Index more = (3 * count + 1) / 2;
-    const Index wanted = std::max(kRound, kWindow - (fit.settled > 0 ? window : 0));
-    if (noise && more * wanted <= options.sweeps - done) count = more;
+    if (noise && more * kWindow <= options.sweeps - done) count = more;
   }
   if (fit.path.size() > 0 && static_cast<Index>(fit.path.size()) == fit.settled) {
     fit.settled -= kRound;
   }
   if (options.sweeps > 0 && !fit.converged) {
     if (fit.settled == 0) fit.settled = static_cast<Index>(fit.path.size()) / 2;
-    assess(fit.path, options.tolerance, fit);
+    assess(fit.path, stretch, options.tolerance, fit);
     fit.estimate.gamma = at.gamma;
   }
   if (options.draws > 0) draw(model, chains, options.draws, threads, monitor, fit);
