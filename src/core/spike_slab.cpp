@@ -263,7 +263,7 @@ void SpikeChain::sweep(const SpikeParameters& at, SpikeSums& sums, SpikeMeans* m
       set(j, 0);
     }
   }
-  if (2 * active_.size() < b_.size()) exchange(at);
+  if (2 * static_cast<Index>(active_.size()) < model_.m()) exchange(at);
   ++sums.sweeps;
   sums.active += active;
   sums.squares += squares;
