@@ -14,9 +14,10 @@ new_spike_slab <- function(fit, result) {
   fit$n <- length(fit$spec$y)
   fit$state_used <- result$used
   fit$state <- result[setdiff(names(result), c("used", "mean", "scale"))]
-  draws <- if (bayes) spike_bayes_draws(result$draws, fit) else spike_em_draws(result$draws, fit)
+  draws <- (if (bayes) spike_bayes_draws else spike_em_draws)(result$draws, fit)
   fit$draws <- draws$table
-  estimates <- if (bayes) spike_bayes_estimates(fit, draws) else spike_em_estimates(fit, result, draws)
+  estimates <- if (bayes) spike_bayes_estimates(fit, draws) else
+    spike_em_estimates(fit, result, draws)
   fit[names(estimates)] <- estimates
   fixed <- drop(fit$model$fixed$X %*% fit$coefficients)
   fit$genetic <- stats::setNames(result$genetic, sample_ids(fit$geno))
@@ -102,8 +103,9 @@ spike_louis <- function(fit, at, draws) {
                                               length(draws$chain)), drop = TRUE)
   all <- spike_louis_errors(fit, at, terms, rep(TRUE, nrow(terms$score)))
   # without a batch at a time
-  without <- vapply(levels(batch), function(one) spike_louis_errors(fit, at, terms, batch != one),
-                    numeric(4))
+  without <- vapply(levels(batch), function(one) {
+    spike_louis_errors(fit, at, terms, batch != one)
+  }, numeric(4))
   count <- nlevels(batch)
   spread <- sqrt((count - 1)^2 / count * apply(without, 1L, stats::var))
   unsure <- is.na(spread) | spread > 0.5 * all
@@ -212,7 +214,8 @@ spike_ess <- function(x) {
   pairs <- length(lags) %/% 2L
   sums <- lags[2L * seq_len(pairs) - 1L] + lags[2L * seq_len(pairs)]
   positive <- if (all(sums > 0)) pairs else which(sums <= 0)[[1L]] - 1L
-  min(length(x) / max(2 * sum(sums[seq_len(positive)]) - 1, 1e-2), length(x) * log10(length(x)))
+  time <- max(2 * sum(sums[seq_len(positive)]) - 1, 1e-2)
+  min(length(x) / time, length(x) * log10(length(x)))
 }
 
 # Notes ----

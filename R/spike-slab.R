@@ -31,13 +31,16 @@
 #' error. The estimate is the mean of the path from there on. The algorithm has converged
 #' when that stretch of the path has no trend and its Monte-Carlo error, from the means of
 #' eight batches, is at most `tolerance` for h2 and ten times that for log pi. Else there
-#' is a warning, and [more()] goes on. Then `draws` sweeps per chain at the estimate give
+#' is a warning, and [more()] goes on. What the chains have not come to yet no such error
+#' can show: where SNPs are many or in strong linkage disequilibrium, run it again with
+#' another seed. Then `draws` sweeps per chain at the estimate give
 #' inclusion probabilities, effects, and the information matrix by Louis' formula; standard
 #' errors are `NA` where these sweeps are too few for it, and on a boundary.
 #'
 #' Far more SNPs than samples, and many small effects, leave pi all but unidentified: its
 #' likelihood is flat, the estimate is then anything that is not small, and h2 is little
-#' different from that of pi = 1. EM comes to pi = 1 or h2 = 0 only in the limit; the
+#' different from that of pi = 1; with few sweeps both stay near where they started, which a
+#' second `start` shows. EM comes to pi = 1 or h2 = 0 only in the limit; the
 #' printed result says when an estimate is close.
 #'
 #' @section Bayes:
@@ -63,8 +66,8 @@
 #'   the row names of `data`. One record per id.
 #' @param REML (`logical(1)`) for MCEM: maximise the likelihood of the data free of the fixed
 #'   effects, the default, or that of all data.
-#' @param scale `"expected"`: divide a SNP by sqrt(2p(1 - p)), as GREML does; `"sample"`: by its
-#'   standard deviation.
+#' @param scale `"expected"`: divide a SNP by sqrt(2p(1 - p)), as GREML does; `"sample"`: by
+#'   its standard deviation.
 #' @param chains (`integer(1)`) Markov chains: 2 for MCEM, 4 for Bayes. Several show whether
 #'   the posterior has several modes.
 #' @param sweeps (`integer(1)`) MCEM: at most so many sweeps of each chain in the iterations;
@@ -144,7 +147,8 @@ spike_slab <- function(formula, data, geno, method = c("MCEM", "Bayes"), id = NU
     scale = check_choice(scale, c("expected", "sample")),
     chains = check_count(if (is.null(chains)) c(2, 4)[[1L + bayes]] else chains, 1L, 100L,
                          "chains"),
-    sweeps = if (!is.null(sweeps)) check_count(sweeps, 10L), tolerance = check_number(tolerance, 1e-6, 1),
+    sweeps = if (!is.null(sweeps)) check_count(sweeps, 10L),
+    tolerance = check_number(tolerance, 1e-6, 1),
     draws = check_count(if (is.null(draws)) c(200, 1000)[[1L + bayes]] else draws, 20L,
                         arg = "draws"),
     thin = check_count(thin, 1L, 1000L)

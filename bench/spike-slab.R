@@ -7,7 +7,7 @@
 # Needs kinlmm installed; run it from the root of the sources. 1,000 samples, unlinked SNPs
 # with frequencies from U(0.05, 0.5), normal effects, scaled so that the genetic values have
 # the variance h2 in the sample, and normal residuals of variance 1 - h2. A fit gets the
-# effort of `effort` below, so that one with 10,000 SNPs takes about two seconds.
+# effort of `effort` below, so that one with 10,000 SNPs takes about four seconds.
 
 library(kinlmm)
 arguments <- commandArgs(TRUE)
@@ -16,7 +16,7 @@ kept <- "/tmp/kinlmm-spike-slab.csv"
 cells <- expand.grid(share = c(0.01, 0.1, 1), h2 = c(0.25, 0.5), m = c(1000, 10000))
 n <- 1000
 effort <- function(cell) {
-  list(chains = 1, draws = 20, sweeps = if (cell$m == 1000) 2000 else 500)
+  list(chains = 1, draws = 20, sweeps = if (cell$m == 1000) 2000 else 800)
 }
 
 simulate_cell <- function(cell, seed) {
@@ -95,13 +95,13 @@ mouse <- function() {
     writeBin(readBin(con, "raw", 1e8), paste0(prefix, suffix))
     close(con)
   }
-  cd8 <- as.numeric(data.table::fread(paste0(source, ".pheno.txt"))[[2L]])
+  cd8 <- as.numeric(read.table(gzfile(paste0(source, ".pheno.txt.gz")))[[1L]])
   geno <- read_bed(prefix)
   data <- data.frame(y = cd8, row.names = rownames(geno))
   set.seed(1)
   print(system.time(fit <- spike_slab(y ~ 1, data, geno)))
   print(summary(fit, 10))
-  print(system.time(bayes <- spike_slab(y ~ 1, data, geno, "Bayes", draws = 2000)))
+  print(system.time(bayes <- spike_slab(y ~ 1, data, geno, "Bayes", draws = 1000)))
   print(summary(bayes, 10))
   if (!nzchar(Sys.which("gemma"))) return(invisible())
   setwd(folder)

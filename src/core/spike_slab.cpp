@@ -91,7 +91,7 @@ Vector SpikeModel::genetic(const Vector& b) const {
 }
 
 double SpikeModel::moment_share(Random& random) const {
-  constexpr int kProbes = 8;
+  constexpr int kProbes = 24;
   const double size = static_cast<double>(m()), df = static_cast<double>(n() - p());
   const auto project = [&](Vector& x) { x -= Q_ * (Q_.transpose() * x); };
   const auto times_k = [&](const Vector& x) {
