@@ -58,10 +58,11 @@ spike_genetic_variance <- function(gg, fit) {
 spike_em_estimates <- function(fit, result, draws) {
   at <- result$estimate
   h2 <- spike_share(at$pi, at$sigma_g2, at$sigma_e2)
-  information <- spike_louis(fit, at, draws)
   error <- replace(result$error, result$error < 0, NA)
+  # away from the maximum the formula has no meaning
+  se <- if (anyNA(error)) NA_real_ else spike_louis(fit, at, draws)
   parameters <- data.frame(
-    estimate = c(at$pi, h2, at$sigma_g2, at$sigma_e2), se = information$se,
+    estimate = c(at$pi, h2, at$sigma_g2, at$sigma_e2), se = se,
     mc_error = c(error[[2L]] * at$pi, error[[1L]], NA, NA),
     row.names = c("pi", "h2", "sigma_g2", "sigma_e2")
   )
@@ -109,7 +110,7 @@ spike_louis <- function(fit, at, draws) {
   count <- nlevels(batch)
   spread <- sqrt((count - 1)^2 / count * apply(without, 1L, stats::var))
   unsure <- is.na(spread) | spread > 0.5 * all
-  list(se = replace(all, unsure, NA_real_))
+  replace(all, unsure, NA_real_)
 }
 
 spike_louis_terms <- function(fit, at, draws) {
@@ -230,7 +231,11 @@ spike_notes <- function(fit) {
       "h2 is close to its bound 0: pi, the share of the effects, then says nothing."
     },
     if (fit$settings$method == "MCEM" && is.na(fit$parameters$se[[2L]])) {
-      "The draws are too few for standard errors by Louis' formula, or it has none here."
+      if (anyNA(fit$parameters$mc_error[1:2])) {
+        "Standard errors need iterations that have settled."
+      } else {
+        "The draws are too few for standard errors by Louis' formula, or it has none here."
+      }
     },
     spike_modes(fit))
 }

@@ -35,7 +35,8 @@
 #' can show: where SNPs are many or in strong linkage disequilibrium, run it again with
 #' another seed. Then `draws` sweeps per chain at the estimate give
 #' inclusion probabilities, effects, and the information matrix by Louis' formula; standard
-#' errors are `NA` where these sweeps are too few for it, and on a boundary.
+#' errors are `NA` where these sweeps are too few for it, on a boundary, and where the path
+#' had not settled.
 #'
 #' Far more SNPs than samples, and many small effects, leave pi all but unidentified: its
 #' likelihood is flat, the estimate is then anything that is not small, and h2 is little
