@@ -71,8 +71,8 @@
 #'   its standard deviation.
 #' @param chains (`integer(1)`) Markov chains: 2 for MCEM, 4 for Bayes. Several show whether
 #'   the posterior has several modes.
-#' @param sweeps (`integer(1)`) MCEM: at most so many sweeps of each chain in the iterations;
-#'   by default 6e9 / (n m), but 600 to 10,000, which is some seconds' worth.
+#' @param sweeps (`integer(1)`) MCEM: at most so many sweeps of each chain, in
+#'   rounds of ten iterations; by default 6e9 / (n m), but 600 to 10,000, which is some seconds' worth.
 #' @param draws (`integer(1)`) sweeps per chain that the result is made of: at the estimate
 #'   (MCEM, default 200), or after the warm-up (Bayes, default 1000).
 #' @param warmup (`integer(1)`) Bayes: sweeps before that, by default half as many.
@@ -121,7 +121,7 @@
 #' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
 #' set.seed(1)
 #' few <- geno[, geno$map$chr %in% c("1", "17")]
-#' fit <- spike_slab(cd8 ~ 1, pheno, few, id = "id", sweeps = 300, tolerance = 0.05)
+#' fit <- spike_slab(cd8 ~ 1, pheno, few, id = "id", tolerance = 0.02)
 #' fit
 #' plot(fit)
 #' @export

@@ -107,10 +107,12 @@ mouse <- function() {
   setwd(folder)
   writeLines(format(cd8, digits = 15), "pheno.txt")
   print(system.time(system2("gemma", c(
-    "-bfile", prefix, "-p", "pheno.txt", "-bslmm", "1", "-w", "20000", "-s", "100000",
+    "-bfile", prefix, "-p", "pheno.txt", "-bslmm", "1", "-w", "10000", "-s", "50000",
     "-rpace", "10", "-seed", "1", "-o", "b"), stdout = FALSE, stderr = FALSE)))
-  hyper <- data.table::fread("output/b.hyp.txt", fill = TRUE)
-  print(vapply(hyper[, c("h", "pve", "rho", "pge", "pi", "n_gamma")], mean, 0))
+  # a tab at the end of every row but that of the names
+  hyper <- read.table("output/b.hyp.txt", skip = 1)[1:6]
+  names(hyper) <- c("h", "pve", "rho", "pge", "pi", "n_gamma")
+  print(rbind(mean = colMeans(hyper), sd = vapply(hyper, sd, 0)))
   param <- data.table::fread("output/b.param.txt")
   print(utils::head(param[order(-param$gamma), ], 10))
 }
