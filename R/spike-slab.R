@@ -72,7 +72,8 @@
 #' @param chains (`integer(1)`) Markov chains: 2 for MCEM, 4 for Bayes. Several show whether
 #'   the posterior has several modes.
 #' @param sweeps (`integer(1)`) MCEM: at most so many sweeps of each chain, in
-#'   rounds of ten iterations; by default 6e9 / (n m), but 600 to 10,000, which is some seconds' worth.
+#'   rounds of ten iterations; by default 6e9 / (n m), but 600 to 10,000, which is some
+#'   seconds' worth.
 #' @param draws (`integer(1)`) sweeps per chain that the result is made of: at the estimate
 #'   (MCEM, default 200), or after the warm-up (Bayes, default 1000).
 #' @param warmup (`integer(1)`) Bayes: sweeps before that, by default half as many.
@@ -118,10 +119,14 @@
 #'
 #' @examples
 #' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
-#' pheno <- read.csv(system.file("extdata", "mouse_pheno.csv", package = "kinlmm"))
+#' few <- geno[, seq(1, ncol(geno), by = 8)]
+#' # a trait with three SNPs of effect
 #' set.seed(1)
-#' few <- geno[, geno$map$chr %in% c("1", "17")]
-#' fit <- spike_slab(cd8 ~ 1, pheno, few, id = "id", tolerance = 0.02)
+#' G <- as.matrix(few)[, c(20, 70, 120)]
+#' G[is.na(G)] <- 1
+#' pheno <- data.frame(y = drop(G %*% c(0.6, -0.8, 0.7)) + rnorm(nrow(few)),
+#'                     row.names = rownames(few))
+#' fit <- spike_slab(y ~ 1, pheno, few)
 #' fit
 #' plot(fit)
 #' @export
