@@ -41,8 +41,8 @@
 #' Far more SNPs than samples, and many small effects, leave pi all but unidentified: its
 #' likelihood is flat, the estimate is then anything that is not small, and h2 is little
 #' different from that of pi = 1; with few sweeps both stay near where they started, which a
-#' second `start` shows. EM comes to pi = 1 or h2 = 0 only in the limit; the
-#' printed result says when an estimate is close.
+#' second `start` shows. EM comes to pi = 1 or h2 = 0 only in the limit, and
+#' the iterations keep h2 at 0.003 at least; the printed result says when an estimate is close.
 #'
 #' @section Bayes:
 #' pi ~ Beta(a, b); sigma2_g and sigma2_e are df scale / chi2(df), independent a priori;

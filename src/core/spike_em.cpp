@@ -19,6 +19,9 @@ constexpr double kStretch = 10, kLongest = 0.7;
 constexpr double kLeastSweeps = 400;  // in that window
 // Quantiles 0.975 of Student's t for kRound - 1 and kBatches - 2 degrees of freedom.
 constexpr double kRoundT = 2.262, kBatchT = 2.447;
+// h2 of the path is at least this: near 0 the likelihood is flat in log sigma_g2, and
+// chance would keep the path there.
+constexpr double kLeastShare = 0.003;
 // Below this many multiplications threads cost more than they save.
 constexpr double kThreadWork = 1e6;
 
@@ -203,8 +206,9 @@ SpikeIteration em_step(const SpikeModel& model, std::vector<SpikeChain>& chains,
   SpikeParameters next = spike_maximum(model, all, at);
   next.pi = expit(stretch[0](logit(at.pi), logit(next.pi)));
   const double total = next.sigma_g2 + next.sigma_e2;
-  const double h2 = expit(stretch[1](std::log(at.sigma_g2 / at.sigma_e2),
-                                     std::log(next.sigma_g2 / next.sigma_e2)));
+  const double h2 =
+      std::max(kLeastShare, expit(stretch[1](std::log(at.sigma_g2 / at.sigma_e2),
+                                             std::log(next.sigma_g2 / next.sigma_e2))));
   next.sigma_g2 = h2 * total;
   next.sigma_e2 = (1 - h2) * total;
   at = next;
