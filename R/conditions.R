@@ -1366,6 +1366,80 @@ abort_no_correlation <- function(term, why, call) {
 
 # Spike and slab ----
 
+abort_spike_random <- function(call) {
+  abort_kinlmm(c(
+    "{.arg formula} must hold fixed effects only.",
+    "x" = "It has random terms.",
+    "i" = "The random effects of {.fn spike_slab} are those of the SNPs in {.arg geno}."
+  ), "spike_random", call = call)
+}
+
+# id: the column, or NULL for row names; n: rows without a value.
+abort_spike_no_id <- function(id, n, call) {
+  abort_kinlmm(c("Every record must have an id.",
+                 "x" = "{n_of(n, 'record')} {if (n == 1) 'has' else 'have'} none
+                        in {.field {id}}."),
+               "spike_ids", call = call)
+}
+
+# missing: ids of the n records that `have` lacks; by_row: ids are row names.
+abort_spike_ids <- function(missing, n, have, by_row, call) {
+  abort_kinlmm(c(
+    "Every record must have genotypes in {.arg geno}.",
+    "x" = "{count(length(missing))} of {count(n)} have none: {some_of(missing)}.",
+    "i" = if (by_row) {
+      "Ids are the row names of {.arg data}: {.arg id} names a column of ids."
+    },
+    "i" = if (length(missing) == n) {
+      "{.arg geno} holds {count(length(have))} samples, such as {some_of(have[1L])}."
+    }
+  ), "spike_ids", missing = missing, call = call)
+}
+
+abort_spike_repeated <- function(ids, call) {
+  abort_kinlmm(c(
+    "{.fn spike_slab} takes one record for each id.",
+    "x" = "{n_of(length(ids), 'id')} {if (length(ids) == 1) 'has' else 'have'} several:
+           {some_of(ids)}."
+  ), "spike_repeated", ids = ids, call = call)
+}
+
+abort_spike_markers <- function(m, call) {
+  abort_kinlmm(c(
+    "{.arg geno} must hold SNPs that vary among the analysed samples.",
+    "x" = "None of {count(m)} does."
+  ), "spike_markers", call = call)
+}
+
+inform_spike_dropped <- function(dropped, m) {
+  inform_kinlmm(c(
+    "i" = "{count(m)} SNPs are used; {n_are(dropped, 'other')} without variation
+           in the analysed samples."
+  ), "spike_dropped")
+}
+
+# why: a sentence.
+warn_spike_convergence <- function(why) {
+  warn_kinlmm(c(
+    "The sampler has not converged.",
+    "x" = why,
+    "i" = "{.fn more} goes on with it."
+  ), "spike_convergence")
+}
+
+# what: of the object; needed: what has it.
+abort_spike_absent <- function(what, needed, call) {
+  abort_kinlmm(c("{.arg x} has no {what}.", "i" = "It is there for {needed}."),
+               "spike_absent", call = call)
+}
+
+abort_spike_snps <- function(missing, m, call) {
+  abort_kinlmm(c(
+    "{.arg newdata} must hold every SNP of the fit.",
+    "x" = "{n_are(length(missing), 'SNP')} missing: {some_of(missing)}."
+  ), "spike_snps", missing = missing, call = call)
+}
+
 # Prediction ----
 
 # terms: those that could be meant.
