@@ -141,6 +141,14 @@ cpp_sim_values <- function(source, B, block, threads, progress) {
     .Call(`_kinlmm_cpp_sim_values`, source, B, block, threads, progress)
 }
 
+cpp_spike_em <- function(source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress) {
+    .Call(`_kinlmm_cpp_spike_em`, source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress)
+}
+
+cpp_spike_gibbs <- function(source, model, starts, prior, warmup, kept, thin, seed, threads, progress) {
+    .Call(`_kinlmm_cpp_spike_gibbs`, source, model, starts, prior, warmup, kept, thin, seed, threads, progress)
+}
+
 cpp_vc_bayes <- function(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback) {
     .Call(`_kinlmm_cpp_vc_bayes`, engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback)
 }

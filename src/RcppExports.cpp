@@ -509,6 +509,48 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_spike_em
+Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start, Rcpp::NumericMatrix path, int settled, double sweeps, double first, double draws, double tolerance, Rcpp::NumericVector seed, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_spike_em(SEXP sourceSEXP, SEXP modelSEXP, SEXP startSEXP, SEXP pathSEXP, SEXP settledSEXP, SEXP sweepsSEXP, SEXP firstSEXP, SEXP drawsSEXP, SEXP toleranceSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type start(startSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< int >::type settled(settledSEXP);
+    Rcpp::traits::input_parameter< double >::type sweeps(sweepsSEXP);
+    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< double >::type draws(drawsSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type seed(seedSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_spike_em(source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_spike_gibbs
+Rcpp::List cpp_spike_gibbs(Rcpp::List source, Rcpp::List model, Rcpp::List starts, Rcpp::NumericVector prior, double warmup, double kept, double thin, Rcpp::NumericVector seed, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_spike_gibbs(SEXP sourceSEXP, SEXP modelSEXP, SEXP startsSEXP, SEXP priorSEXP, SEXP warmupSEXP, SEXP keptSEXP, SEXP thinSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type starts(startsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type prior(priorSEXP);
+    Rcpp::traits::input_parameter< double >::type warmup(warmupSEXP);
+    Rcpp::traits::input_parameter< double >::type kept(keptSEXP);
+    Rcpp::traits::input_parameter< double >::type thin(thinSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type seed(seedSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_spike_gibbs(source, model, starts, prior, warmup, kept, thin, seed, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_vc_bayes
 Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List priors, Rcpp::NumericVector unit, double deviation, int chains, int warmup, int iterations, int thin, bool dear, int threads, Rcpp::NumericVector seed, SEXP callback);
 RcppExport SEXP _kinlmm_cpp_vc_bayes(SEXP engineSEXP, SEXP sizesSEXP, SEXP priorsSEXP, SEXP unitSEXP, SEXP deviationSEXP, SEXP chainsSEXP, SEXP warmupSEXP, SEXP iterationsSEXP, SEXP thinSEXP, SEXP dearSEXP, SEXP threadsSEXP, SEXP seedSEXP, SEXP callbackSEXP) {
@@ -569,6 +611,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_sim_bed", (DL_FUNC) &_kinlmm_cpp_sim_bed, 4},
     {"_kinlmm_cpp_sim_moments", (DL_FUNC) &_kinlmm_cpp_sim_moments, 4},
     {"_kinlmm_cpp_sim_values", (DL_FUNC) &_kinlmm_cpp_sim_values, 5},
+    {"_kinlmm_cpp_spike_em", (DL_FUNC) &_kinlmm_cpp_spike_em, 12},
+    {"_kinlmm_cpp_spike_gibbs", (DL_FUNC) &_kinlmm_cpp_spike_gibbs, 10},
     {"_kinlmm_cpp_vc_bayes", (DL_FUNC) &_kinlmm_cpp_vc_bayes, 13},
     {NULL, NULL, 0}
 };
