@@ -7,9 +7,17 @@
 #' [read_bed()] opens genotypes, [grm()] builds the relationship matrix, [heritability()]
 #' and [blup()] read the fit, [gwas()] tests every marker against it.
 #'
+#' Other estimators take the same formula and data: [blue()] and [mme()] (least squares and
+#' Henderson's equations), [variance_components()] and [compare_components()] (REML, ML, EM,
+#' ANOVA, MINQUE, Haseman-Elston, Bayes), [bivariate()] (two traits), [spike_slab()],
+#' [two_stage()]. [h2_partition()], [variance_test()] and [liability()] go on from
+#' heritability; [marker_effects()], [leave_one_out()] and [cross_validate()] predict;
+#' [simulate_genotypes()], [simulate_pedigree()] and [simulate_trait()] make data.
+#'
 #' `vignette("kinlmm")` goes from [stats::lm()] to a genome scan; `vignette("mixed-models")`
-#' is for users of 'lme4', and names every difference; `vignette("algorithms")` says how it
-#' is computed.
+#' is for users of 'lme4', and names every difference; `vignette("blup")` goes from least
+#' squares to genomic prediction, `vignette("heritability")` from the model of Yang and others
+#' to the spike and slab; `vignette("algorithms")` says how it is computed.
 #'
 #' @section Threads:
 #' Loops of the package use `getOption("kinlmm.threads", 2)` threads. Matrix
