@@ -75,6 +75,22 @@ fit <- step("Null model of CD8: lmmfit(cd8 ~ 1 + (1 | id), kinship = list(id = K
 
 step("Heritability", print(heritability(fit)))
 
+step("The same variances by other methods", {
+  print(compare_components(fit, methods = c("REML", "EM-REML", "MINQUE1", "HE", "Bayes")))
+})
+
+step("Prediction: effects of the markers, every mouse by the others", {
+  print(marker_effects(fit, mice$geno))
+  print(leave_one_out(fit))
+})
+
+step("Two traits: CD8 and MCH", {
+  both <- mice$pheno[stats::complete.cases(mice$pheno[c("cd8", "mch")]), ]
+  pair <- bivariate(cbind(cd8, mch) ~ 1 + (1 | id), both, kinship = list(id = K))
+  print(pair)
+  print(genetic_correlation(pair))
+})
+
 hits <- step("Exact scan: one REML per marker, Wald, likelihood ratio and score", {
   gwas(fit, mice$geno)
 })
