@@ -277,6 +277,14 @@ heritability.bivariate <- function(object, level = 0.95, ...) {
   out <- data.frame(term = rep(names(object$random), each = 2L),
                     trait = rep(object$traits, terms), estimate = all$estimate,
                     se = all$se, lower = NA_real_, upper = NA_real_)
+  variances <- matrix(object$psi, 3L)[c(1L, 3L), ]
+  residual <- variances[, terms + 1L]
+  genetic <- variances[, seq_len(terms), drop = FALSE]
+  out$raw <- as.vector(genetic / (rowSums(genetic) + residual))
+  out$genetic <- as.vector(genetic)
+  out$residual <- rep(residual, terms)
+  out$k <- rep(unname(object$k), each = 2L)
+  out$group <- rep(vapply(object$random, `[[`, "", "group"), each = 2L)
   # with several terms a share is no line through the factors
   if (terms == 1L) for (a in 1:2) {
     excess <- share_excess(object, a)
@@ -286,7 +294,17 @@ heritability.bivariate <- function(object, level = 0.95, ...) {
     out[a, c("lower", "upper")] <- profile_limits(excess, at, ends, c(0, top), level)
   }
   out$upper[which(out$upper == 1 - 1e-6)] <- 1
-  out
+  kernel <- !vapply(object$random, function(term) is.null(term$kernel), NA)
+  structure(out, level = level, kernel = any(kernel), method = "profile",
+            kernels = rep(unname(kernel), each = 2L), n = nobs(object), REML = object$REML,
+            cases = trait_cases(object), class = c("heritability", "data.frame"))
+}
+
+# The shares of ones of the traits of zeros and ones, by name, else NULL.
+trait_cases <- function(object) {
+  unlist(lapply(stats::setNames(1:2, object$traits), function(a) {
+    case_share(object$Y[object$observed[, a], a])
+  }))
 }
 
 #' @rdname bivariate-methods

@@ -1236,6 +1236,22 @@ abort_share_profile <- function(call) {
   ), "heritability", call = call)
 }
 
+# known: covariates of random slopes.
+abort_at_unknown <- function(names, known, call) {
+  abort_kinlmm(c(
+    "{.arg at} must name covariates of random slopes.",
+    "x" = "{some_of(names)} {cli::qty(length(names))}{?is/are} none.",
+    "i" = if (length(known) > 0L) "There {cli::qty(length(known))}{?is/are} {some_of(known)}."
+          else "The model has no random slopes."
+  ), "heritability", names = names, call = call)
+}
+
+# count: of the traits of zeros and ones.
+abort_liability_shares <- function(arg, count, found, call) {
+  abort_argument(arg, paste0("shares of cases, above 0 and below 1: one, or one for each of ",
+                             "the ", count, " binary traits"), found, call)
+}
+
 abort_liability_response <- function(call) {
   abort_kinlmm(c(
     "{.arg h2} must come from a fit whose response is 0 (controls) or 1 (cases).",
