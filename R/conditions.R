@@ -638,7 +638,7 @@ abort_kernel <- function(kernel, why, call) {
 # terms: those of `random` whose components are linearly dependent.
 abort_unidentified <- function(terms, call) {
   group <- unique(term_groups(terms))
-  names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
+  names <- some_of(vapply(terms, term_text, character(1)), quote = FALSE)
   one <- length(terms) == 1L
   abort_kinlmm(c(
     "The variance{if (!one) 's'} of {names} can't be estimated.",
@@ -653,7 +653,8 @@ abort_unidentified <- function(terms, call) {
       "A fixed effect for every level does this, slopes that do not vary within levels, or
        a relationship matrix that is a multiple of the identity with one record per id."
     } else {
-      "Grouping factors with the same levels do this, or a column that does not vary."
+      "Grouping factors with the same levels do this, equal relationship matrices (or one
+       that is a sum of others), or a column that does not vary."
     }
   ), "unidentified", group = group, call = call)
 }
