@@ -276,7 +276,10 @@ heritability.bivariate <- function(object, level = 0.95, ...) {
   terms <- length(object$random)
   out <- data.frame(term = rep(names(object$random), each = 2L),
                     trait = rep(object$traits, terms), estimate = all$estimate,
-                    se = all$se, lower = NA_real_, upper = NA_real_)
+                    se = all$se)
+  half <- stats::qnorm((1 + level) / 2) * out$se
+  out$lower <- pmax(out$estimate - half, 0)
+  out$upper <- pmin(out$estimate + half, 1)
   variances <- matrix(object$psi, 3L)[c(1L, 3L), ]
   residual <- variances[, terms + 1L]
   genetic <- variances[, seq_len(terms), drop = FALSE]
@@ -291,11 +294,12 @@ heritability.bivariate <- function(object, level = 0.95, ...) {
     top <- 1 - 1e-6
     ends <- c(excess(0), excess(top))
     at <- min(max(out$estimate[[a]], 0), top)
-    out[a, c("lower", "upper")] <- profile_limits(excess, at, ends, c(0, top), level)
+    limits <- profile_limits(excess, at, ends, c(0, top), level)
+    out[a, c("lower", "upper")] <- replace(limits, limits == top, 1)
   }
-  out$upper[which(out$upper == 1 - 1e-6)] <- 1
   kernel <- !vapply(object$random, function(term) is.null(term$kernel), NA)
-  structure(out, level = level, kernel = any(kernel), method = "profile",
+  structure(out, level = level, kernel = any(kernel),
+            method = if (terms == 1L) "profile" else "wald",
             kernels = rep(unname(kernel), each = 2L), n = nobs(object), REML = object$REML,
             cases = trait_cases(object), class = c("heritability", "data.frame"))
 }

@@ -5,7 +5,8 @@
 #' `heritability()` gives shares of the phenotypic variance by term and trait, on the scale
 #' of the sample as for one trait (see [heritability()]): a relationship matrix counts by
 #' its mean diagonal after centring. With one random term they have profile-likelihood
-#' intervals; each takes some 20 fits.
+#' intervals, each of which takes some 20 fits; with several, intervals of the standard
+#' errors, cut at 0 and 1, and none on a boundary.
 #'
 #' `confint()`: `"profile"` for heritabilities (`"h2:trait"`, with one random term) and
 #' correlations (`"cor:term"`), see [genetic_correlation()]; `"Wald"`, estimates plus and
@@ -43,7 +44,7 @@
 #' `fitted()`, `residuals()`: n x 2; fitted values are there for missing ones too.
 #'   `simulate()`: a list of `nsim` matrices n x 2. `heritability()`: an object of class
 #'   `heritability`, a data frame with a row for each term and trait and the columns `term`,
-#'   `trait`, `estimate`, `se`, `lower`, `upper` (`NA` with several terms), `raw`, `genetic`,
+#'   `trait`, `estimate`, `se`, `lower`, `upper`, `raw`, `genetic`,
 #'   `residual`, `k` and `group`, as of [heritability()]; [liability()] takes it where a
 #'   trait is 0 or 1.
 #' @seealso [bivariate()], [genetic_correlation()]

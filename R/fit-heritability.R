@@ -264,6 +264,11 @@ show_share <- function(value, digits) {
   format(round(value, digits), nsmall = digits, trim = TRUE)
 }
 
+# Aligned, blank where missing.
+show_column <- function(value, digits) {
+  replace(format(round(value, digits), nsmall = digits), is.na(value), "")
+}
+
 # "95% profile interval"
 interval_title <- function(x) {
   paste0(format(100 * attr(x, "level")), "% ",
@@ -299,9 +304,7 @@ print_share <- function(x, digits) {
 }
 
 print_shares <- function(x, digits) {
-  show <- function(value) {
-    replace(format(round(value, digits), nsmall = digits), is.na(value), "")
-  }
+  show <- function(value) show_column(value, digits)
   cat("Shares of the variance", at_title(x), " (", if (attr(x, "REML")) "REML" else "ML", ", ",
       n_of(attr(x, "n"), "record"), ")\n\n", sep = "")
   kernels <- attr(x, "kernels")
@@ -327,9 +330,7 @@ print_shares <- function(x, digits) {
 
 # Of a bivariate() model.
 print_trait_shares <- function(x, digits) {
-  show <- function(value) {
-    replace(format(round(value, digits), nsmall = digits), is.na(value), "")
-  }
+  show <- function(value) show_column(value, digits)
   several <- length(unique(x$term)) > 1L
   what <- if (several) "Shares of the variance" else if (attr(x, "kernel")) "Heritability" else
     "Repeatability (intraclass correlation)"
@@ -341,7 +342,7 @@ print_trait_shares <- function(x, digits) {
                       variance = format(x$genetic, digits = digits),
                       residual = format(x$residual, digits = digits))
   names(table)[[3L]] <- sub(" interval", "", interval_title(x))
-  if (anyNA(x$lower)) table[[3L]] <- NULL
+  table[is.na(x$lower), 3L] <- ""
   out <- as.matrix(table)
   rownames(out) <- format(share_labels(x))
   print(out, quote = FALSE, right = TRUE)

@@ -98,3 +98,28 @@ test_that("correlations that are not there, and wrong arguments, are refused", {
   expect_match(full, "profile interval", all = FALSE)
   expect_match(full, "\\|r\\| = 1  likelihood ratio", all = FALSE)
 })
+
+test_that("heritabilities print, plot and hold with several terms", {
+  d <- two_traits(80)
+  d$data$cage <- rep(1:16, 5)
+  fit <- bivariate(cbind(a, b) ~ x + (1 | id) + (1 | cage), d$data, list(id = d$K))
+  h <- heritability(fit, 0.9)
+  expect_named(h, c("term", "trait", "estimate", "se", "lower", "upper", "raw", "genetic",
+                    "residual", "k", "group"))
+  V <- VarCorr(fit)
+  G <- c(diag(V$id), diag(V$cage))
+  e <- rep(diag(V$Residual), 2)
+  expect_equal(h$genetic, unname(G))
+  expect_equal(h$raw, unname(G / (diag(V$id) + diag(V$cage) + e)))
+  whole <- h$k * h$genetic
+  expect_equal(h$estimate, unname(whole / (rep(whole[1:2] + whole[3:4], 2) + e)))
+  inside <- !is.na(h$se)
+  expect_equal(h$upper[inside], pmin(1, h$estimate + qnorm(0.95) * h$se)[inside])
+  expect_output(print(h), "90% Wald")
+  expect_output(print(h), "cage, b")
+  one <- heritability(bivariate(cbind(a, b) ~ x + (1 | id), d$data, list(id = d$K)))
+  expect_output(print(one), "Heritability of id, by trait \\(REML, 80 records\\)")
+  withr::local_pdf(withr::local_tempfile(fileext = ".pdf"))
+  expect_invisible(plot(one))
+  expect_s3_class(as.data.frame(one), "data.frame", exact = TRUE)
+})
