@@ -110,7 +110,9 @@ check_correlation <- function(object, label, call) {
   state <- object$boundary[[label]]
   if (grepl("zero", state)) abort_no_correlation(label, paste("the", state), call)
   if (grepl("not estimable", state)) {
-    abort_no_correlation(label, "no two records with different traits share it", call)
+    why <- if (label == "Residual") "no record has both traits" else
+      "no two records with different traits share it"
+    abort_no_correlation(label, why, call)
   }
 }
 
