@@ -94,6 +94,13 @@ print.genetic_correlation <- function(x, digits = 4L, ...) {
   invisible(x)
 }
 
+# Part of it is a table.
+#' @export
+`[.genetic_correlation` <- function(x, ...) plain_frame(x)[...]
+
+#' @export
+rbind.genetic_correlation <- function(..., deparse.level = 1) rbind_plain(...)
+
 check_bivariate <- function(object, call) {
   if (!inherits(object, "bivariate")) {
     abort_argument("object", "a model fitted by bivariate()", describe(object), call)

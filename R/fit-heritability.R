@@ -392,11 +392,19 @@ as.data.frame.heritability <- function(x, row.names = NULL, optional = FALSE, ..
 #' @export
 `[.heritability` <- function(x, ...) plain_frame(x)[...]
 
+#' @export
+rbind.heritability <- function(..., deparse.level = 1) rbind_plain(...)
+
 # A data frame without the class and the attributes of a result.
 plain_frame <- function(x) {
   out <- unclass(x)
   attributes(out) <- attributes(out)[c("names", "row.names")]
   structure(out, class = "data.frame")
+}
+
+# Results of several fits are a table too.
+rbind_plain <- function(...) {
+  do.call(rbind, lapply(list(...), function(x) if (is.data.frame(x)) plain_frame(x) else x))
 }
 
 #' @rdname heritability

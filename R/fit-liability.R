@@ -150,3 +150,6 @@ print.liability <- function(x, digits = 4L, ...) {
 # Part of it is a table.
 #' @export
 `[.liability` <- function(x, ...) plain_frame(x)[...]
+
+#' @export
+rbind.liability <- function(..., deparse.level = 1) rbind_plain(...)

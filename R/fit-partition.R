@@ -212,6 +212,9 @@ as.data.frame.h2_partition <- function(x, row.names = NULL, optional = FALSE, ..
 #' @export
 `[.h2_partition` <- function(x, ...) plain_frame(x)[...]
 
+#' @export
+rbind.h2_partition <- function(..., deparse.level = 1) rbind_plain(...)
+
 #' @rdname h2_partition
 #' @export
 plot.h2_partition <- function(x, main = NULL, ...) {

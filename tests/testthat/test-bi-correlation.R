@@ -123,3 +123,18 @@ test_that("heritabilities print, plot and hold with several terms", {
   expect_invisible(plot(one))
   expect_s3_class(as.data.frame(one), "data.frame", exact = TRUE)
 })
+
+test_that("parts of a result, and several together, are tables", {
+  d <- two_traits(40)
+  fit <- bivariate(cbind(a, b) ~ x + (1 | id), d$data, list(id = d$K))
+  r <- genetic_correlation(fit, interval = FALSE)
+  expect_s3_class(r["estimate"], "data.frame", exact = TRUE)
+  both <- rbind(r, genetic_correlation(fit, "Residual", interval = FALSE))
+  expect_s3_class(both, "data.frame", exact = TRUE)
+  expect_identical(both$term, c("id", "Residual"))
+  h <- heritability(lmmfit(a ~ x + (1 | id), d$data, list(id = d$K)))
+  expect_output(print(rbind(h, h)), "group +estimate")
+  l <- rbind(liability(0.2, 0.1), liability(0.2, 0.01))
+  expect_s3_class(l, "data.frame", exact = TRUE)
+  expect_identical(nrow(l), 2L)
+})
