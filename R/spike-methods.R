@@ -74,7 +74,7 @@ print_spike_parameters <- function(x, digits) {
   print(as.matrix(table), quote = FALSE, right = TRUE)
   genetic <- stats::median(x$draws$genetic)
   cat("\nVariance of the genetic values in the sample: ", format(genetic, digits = digits),
-      "; SNPs with an effect, of the draws: ",
+      "\nSNPs with an effect, of the draws: ",
       paste(round(stats::quantile(x$draws$active, c(0.025, 0.5, 0.975))), collapse = ", "),
       " (2.5%, 50%, 97.5%)\n", sep = "")
   cat(spike_effort(x), "\n", sep = "")
