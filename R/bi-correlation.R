@@ -94,6 +94,13 @@ print.genetic_correlation <- function(x, digits = 4L, ...) {
   invisible(x)
 }
 
+# Part of it is a table.
+#' @export
+`[.genetic_correlation` <- function(x, ...) plain_frame(x)[...]
+
+#' @export
+rbind.genetic_correlation <- function(..., deparse.level = 1) rbind_plain(...)
+
 check_bivariate <- function(object, call) {
   if (!inherits(object, "bivariate")) {
     abort_argument("object", "a model fitted by bivariate()", describe(object), call)
@@ -110,7 +117,9 @@ check_correlation <- function(object, label, call) {
   state <- object$boundary[[label]]
   if (grepl("zero", state)) abort_no_correlation(label, paste("the", state), call)
   if (grepl("not estimable", state)) {
-    abort_no_correlation(label, "no two records with different traits share it", call)
+    why <- if (label == "Residual") "no record has both traits" else
+      "no two records with different traits share it"
+    abort_no_correlation(label, why, call)
   }
 }
 
@@ -276,17 +285,39 @@ heritability.bivariate <- function(object, level = 0.95, ...) {
   terms <- length(object$random)
   out <- data.frame(term = rep(names(object$random), each = 2L),
                     trait = rep(object$traits, terms), estimate = all$estimate,
-                    se = all$se, lower = NA_real_, upper = NA_real_)
+                    se = all$se)
+  half <- stats::qnorm((1 + level) / 2) * out$se
+  out$lower <- pmax(out$estimate - half, 0)
+  out$upper <- pmin(out$estimate + half, 1)
+  variances <- matrix(object$psi, 3L)[c(1L, 3L), ]
+  residual <- variances[, terms + 1L]
+  genetic <- variances[, seq_len(terms), drop = FALSE]
+  out$raw <- as.vector(genetic / (rowSums(genetic) + residual))
+  out$genetic <- as.vector(genetic)
+  out$residual <- rep(residual, terms)
+  out$k <- rep(unname(object$k), each = 2L)
+  out$group <- rep(vapply(object$random, `[[`, "", "group"), each = 2L)
   # with several terms a share is no line through the factors
   if (terms == 1L) for (a in 1:2) {
     excess <- share_excess(object, a)
     top <- 1 - 1e-6
     ends <- c(excess(0), excess(top))
     at <- min(max(out$estimate[[a]], 0), top)
-    out[a, c("lower", "upper")] <- profile_limits(excess, at, ends, c(0, top), level)
+    limits <- profile_limits(excess, at, ends, c(0, top), level)
+    out[a, c("lower", "upper")] <- replace(limits, limits == top, 1)
   }
-  out$upper[which(out$upper == 1 - 1e-6)] <- 1
-  out
+  kernel <- !vapply(object$random, function(term) is.null(term$kernel), NA)
+  structure(out, level = level, kernel = any(kernel),
+            method = if (terms == 1L) "profile" else "wald",
+            kernels = rep(unname(kernel), each = 2L), n = nobs(object), REML = object$REML,
+            cases = trait_cases(object), class = c("heritability", "data.frame"))
+}
+
+# The shares of ones of the traits of zeros and ones, by name, else NULL.
+trait_cases <- function(object) {
+  unlist(lapply(stats::setNames(1:2, object$traits), function(a) {
+    case_share(object$Y[object$observed[, a], a])
+  }))
 }
 
 #' @rdname bivariate-methods

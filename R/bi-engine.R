@@ -253,7 +253,6 @@ trait_solve <- function(fit, theta, fixed) {
   scale <- vapply(fit$parts, `[[`, numeric(1), "scale")
   root <- sqrt(fit$weights)
   if (engine$name == "joint") {
-    p <- ncol(data$Xy) - 1L
     L <- t(chol(joint_covariance(engine, theta)))
     e <- data$Xy %*% c(-fixed$inside, 1)
     solved <- backsolve(t(L), forwardsolve(L, e))

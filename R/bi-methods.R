@@ -5,7 +5,8 @@
 #' `heritability()` gives shares of the phenotypic variance by term and trait, on the scale
 #' of the sample as for one trait (see [heritability()]): a relationship matrix counts by
 #' its mean diagonal after centring. With one random term they have profile-likelihood
-#' intervals; each takes some 20 fits.
+#' intervals, each of which takes some 20 fits; with several, intervals of the standard
+#' errors, cut at 0 and 1, and none on a boundary.
 #'
 #' `confint()`: `"profile"` for heritabilities (`"h2:trait"`, with one random term) and
 #' correlations (`"cor:term"`), see [genetic_correlation()]; `"Wald"`, estimates plus and
@@ -41,8 +42,11 @@
 #'   trait), `value`, `pev`, `reliability`, `records` (of that trait).
 #'
 #' `fitted()`, `residuals()`: n x 2; fitted values are there for missing ones too.
-#'   `simulate()`: a list of `nsim` matrices n x 2. `heritability()`: a data frame with the
-#'   columns `term`, `trait`, `estimate`, `se`, `lower`, `upper`.
+#'   `simulate()`: a list of `nsim` matrices n x 2. `heritability()`: an object of class
+#'   `heritability`, a data frame with a row for each term and trait and the columns `term`,
+#'   `trait`, `estimate`, `se`, `lower`, `upper`, `raw`, `genetic`,
+#'   `residual`, `k` and `group`, as of [heritability()]; [liability()] takes it where a
+#'   trait is 0 or 1.
 #' @seealso [bivariate()], [genetic_correlation()]
 #' @examples
 #' path <- system.file("extdata", package = "kinlmm")
@@ -188,10 +192,10 @@ print.summary.bivariate <- function(x, digits = 4L, ...) {
     cat("\nFixed effects (normal quantiles; variances taken as known)\n")
     stats::printCoefmat(x$coefficients, digits = digits)
   }
-  cat("\nMethod: ", fit$engine$reason, "; ", fit$opt$starts,
-      if (fit$opt$starts == 1L) " start, " else " starts, ", fit$opt$evaluations,
-      " evaluations, largest gradient ", format(max(abs(fit$opt$gradient)), digits = 1),
-      "\n", sep = "")
+  method <- paste0("Method: ", fit$engine$reason, "; ", n_of(fit$opt$starts, "start"), ", ",
+                   fit$opt$evaluations, " evaluations, largest gradient ",
+                   format(max(abs(fit$opt$gradient)), digits = 1))
+  cat("\n", paste0(strwrap(method, 78L, exdent = 2L), "\n"), sep = "")
   print_traits_notes(fit)
   invisible(x)
 }

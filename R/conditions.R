@@ -638,7 +638,7 @@ abort_kernel <- function(kernel, why, call) {
 # terms: those of `random` whose components are linearly dependent.
 abort_unidentified <- function(terms, call) {
   group <- unique(term_groups(terms))
-  names <- some_of(vapply(terms, describe_term, character(1)), quote = FALSE)
+  names <- some_of(vapply(terms, term_text, character(1)), quote = FALSE)
   one <- length(terms) == 1L
   abort_kinlmm(c(
     "The variance{if (!one) 's'} of {names} can't be estimated.",
@@ -653,7 +653,8 @@ abort_unidentified <- function(terms, call) {
       "A fixed effect for every level does this, slopes that do not vary within levels, or
        a relationship matrix that is a multiple of the identity with one record per id."
     } else {
-      "Grouping factors with the same levels do this, or a column that does not vary."
+      "Grouping factors with the same levels do this, equal relationship matrices (or one
+       that is a sum of others), or a column that does not vary."
     }
   ), "unidentified", group = group, call = call)
 }
@@ -1234,6 +1235,22 @@ abort_share_profile <- function(call) {
     "Profile intervals are for models whose random terms are all intercepts.",
     "i" = "{.code method = \"wald\"} and {.code method = \"bootstrap\"} are for any."
   ), "heritability", call = call)
+}
+
+# known: covariates of random slopes.
+abort_at_unknown <- function(names, known, call) {
+  abort_kinlmm(c(
+    "{.arg at} must name covariates of random slopes.",
+    "x" = "{some_of(names)} {cli::qty(length(names))}{?is/are} none.",
+    "i" = if (length(known) > 0L) "There {cli::qty(length(known))}{?is/are} {some_of(known)}."
+          else "The model has no random slopes."
+  ), "heritability", names = names, call = call)
+}
+
+# count: of the traits of zeros and ones.
+abort_liability_shares <- function(arg, count, found, call) {
+  abort_argument(arg, paste0("shares of cases, above 0 and below 1: one, or one for each of ",
+                             "the ", count, " binary traits"), found, call)
 }
 
 abort_liability_response <- function(call) {

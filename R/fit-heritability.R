@@ -35,7 +35,8 @@
 #' The shares of a response of zeros and ones are on the observed scale; [liability()]
 #' transforms them.
 #'
-#' @param object a model fitted by [lmmfit()].
+#' @param object a model fitted by [lmmfit()], [bivariate()] or [spike_slab()]; what
+#'   follows is of the first.
 #' @param level (`numeric(1)`) confidence level of the intervals.
 #' @param method `"profile"`, `"wald"` or `"bootstrap"`, see below.
 #' @param information `"observed"`, `"average"` or `"expected"`: the information matrix of
@@ -43,7 +44,7 @@
 #'   same as GEMMA's in a scan.
 #' @param at (`data.frame` of one row, or named `list`) values of the covariates of random
 #'   slopes.
-#' @param nsim (`integer(1)`) how many responses the bootstrap simulates.
+#' @param nsim (`integer(1)`, at least 2) how many responses the bootstrap simulates.
 #' @param seed (`integer(1)`) seed of the bootstrap, as for [simulate()][simulate.lmmfit].
 #' @param ... not used; anything here is an error.
 #' @return An object of class `heritability`: a data frame with a row for each term, and
@@ -51,7 +52,9 @@
 #'   `estimate`, `se` (`NA` on a boundary), `lower`, `upper`, `raw`, the variances `genetic`
 #'   (of the term) and `residual` (sigma2_e), the mean diagonal `k`, and `term`, as
 #'   written. Its methods are `print()`, `plot()`, which shows estimates with their
-#'   intervals, `as.data.frame()` and [liability()].
+#'   intervals, `as.data.frame()` and [liability()]. Those of [bivariate()] and
+#'   [spike_slab()] are of the same class, see [bivariate-methods] and
+#'   [spike_slab-methods] for their columns.
 #' @references Zhou X, Stephens M (2012). Genome-wide efficient mixed-model analysis for
 #' association studies. Nature Genetics 44, 821-824. \doi{10.1038/ng.2310}
 #'
@@ -67,6 +70,12 @@
 #' @export
 heritability <- function(object, ...) UseMethod("heritability")
 
+#' @export
+heritability.default <- function(object, ...) {
+  abort_argument("object", "a model fitted by lmmfit(), bivariate() or spike_slab()",
+                 describe(object), rlang::current_env())
+}
+
 #' @rdname heritability
 #' @export
 heritability.lmmfit <- function(object, level = 0.95,
@@ -79,8 +88,8 @@ heritability.lmmfit <- function(object, level = 0.95,
   asked <- !missing(method)
   method <- check_choice(method, c("profile", "wald", "bootstrap"))
   information <- check_choice(information, c("observed", "average", "expected"))
-  nsim <- check_count(nsim)
-  shares <- variance_shares(object, check_at(at, here), here)
+  nsim <- check_count(nsim, 2L)
+  shares <- variance_shares(object, check_at(at, object$random, here), here)
   if (!shares$intercepts && method == "profile") {
     if (asked) abort_share_profile(here)
     method <- "wald"
@@ -100,13 +109,18 @@ heritability.lmmfit <- function(object, level = 0.95,
             draws = draws$t, class = c("heritability", "data.frame"))
 }
 
-check_at <- function(at, call) {
+check_at <- function(at, terms, call) {
   if (is.null(at)) return(NULL)
   named <- is.list(at) && length(at) > 0L && !is.null(names(at))
-  if (!named || any(lengths(at) != 1L)) {
-    abort_argument("at", "a named list with one value for each covariate", describe(at),
-                   call)
+  if (!named || any(lengths(at) != 1L) || anyNA(unlist(at))) {
+    abort_argument("at", "a named list with one known value for each covariate",
+                   if (named && anyNA(unlist(at))) "NA in part" else describe(at), call)
   }
+  known <- unique(unlist(lapply(terms, function(term) {
+    if (!identical(term$columns, "(Intercept)")) all.vars(stats::formula(term$terms))
+  })))
+  other <- setdiff(names(at), known)
+  if (length(other) > 0L) abort_at_unknown(other, known, call)
   as.data.frame(at)
 }
 
@@ -232,11 +246,16 @@ share_interval <- function(object, k, level) {
 #' @param digits (`integer(1)`) decimals of shares.
 #' @export
 print.heritability <- function(x, digits = 4L, ...) {
-  if (nrow(x) == 1L) print_share(x, digits) else print_shares(x, digits)
+  if (!is.null(x$trait)) print_trait_shares(x, digits) else
+    if (nrow(x) == 1L) print_share(x, digits) else print_shares(x, digits)
   cases <- attr(x, "cases")
-  if (!is.null(cases)) {
-    cat("  The response is 0 or 1 (", format(100 * cases, digits = 3L), "% ones): this is the",
-        " observed scale,\n  see liability().\n", sep = "")
+  ones <- paste0(format(100 * cases, digits = 3L, trim = TRUE), "% ones")
+  if (!is.null(names(cases))) {
+    cat(paste0("  ", names(cases), " is 0 or 1 (", ones, "): its share is on the observed ",
+               "scale, see liability().\n"), sep = "")
+  } else if (!is.null(cases)) {
+    cat("  The response is 0 or 1 (", ones, "): this is the observed scale,\n",
+        "  see liability().\n", sep = "")
   }
   invisible(x)
 }
@@ -245,11 +264,16 @@ show_share <- function(value, digits) {
   format(round(value, digits), nsmall = digits, trim = TRUE)
 }
 
+# Aligned, blank where missing.
+show_column <- function(value, digits) {
+  replace(format(round(value, digits), nsmall = digits), is.na(value), "")
+}
+
 # "95% profile interval"
 interval_title <- function(x) {
   paste0(format(100 * attr(x, "level")), "% ",
-         c(profile = "profile", wald = "Wald", bootstrap = "bootstrap")[[attr(x, "method")]],
-         " interval")
+         c(profile = "profile", wald = "Wald", bootstrap = "bootstrap",
+           credible = "credible")[[attr(x, "method")]], " interval")
 }
 
 # " at age = 8" where there are slopes.
@@ -261,27 +285,26 @@ at_title <- function(x) {
 
 print_share <- function(x, digits) {
   show <- function(value) show_share(value, digits)
+  bayes <- attr(x, "method") == "credible"
   what <- if (attr(x, "kernel")) "Heritability" else "Repeatability (intraclass correlation)"
   cat(what, " of ", x$group, at_title(x), "\n", sep = "")
-  se <- if (is.na(x$se)) "standard error not defined on the boundary" else
-    paste0("standard error ", show(x$se))
-  cat("  estimate ", show(x$estimate), ", ", se, "\n", sep = "")
+  none <- if (is.null(x$raw)) "not available" else "not defined on the boundary"
+  se <- if (is.na(x$se)) none else show(x$se)
+  cat("  ", if (bayes) "posterior mean " else "estimate ", show(x$estimate), ", standard ",
+      if (bayes) "deviation " else "error ", se, "\n", sep = "")
   cat("  ", interval_title(x), " ",
-      if (is.na(x$lower)) "not defined on the boundary" else
-        paste(show(x$lower), "to", show(x$upper)), "\n", sep = "")
+      if (is.na(x$lower)) none else paste(show(x$lower), "to", show(x$upper)), "\n", sep = "")
   cat("  variances: ", if (attr(x, "kernel")) "genetic " else "between ",
       format(x$genetic, digits = digits + 1L), ", residual ",
       format(x$residual, digits = digits + 1L), "\n", sep = "")
-  if (abs(x$raw - x$estimate) > 5e-5) {
+  if (!is.null(x$raw) && abs(x$raw - x$estimate) > 5e-5) {
     cat("  raw ", show(x$raw), " (relationship matrix as given; its mean diagonal in this",
         " sample is ", format(x$k, digits = 4), ")\n", sep = "")
   }
 }
 
 print_shares <- function(x, digits) {
-  show <- function(value) {
-    replace(format(round(value, digits), nsmall = digits), is.na(value), "")
-  }
+  show <- function(value) show_column(value, digits)
   cat("Shares of the variance", at_title(x), " (", if (attr(x, "REML")) "REML" else "ML", ", ",
       n_of(attr(x, "n"), "record"), ")\n\n", sep = "")
   kernels <- attr(x, "kernels")
@@ -303,6 +326,40 @@ print_shares <- function(x, digits) {
   rownames(out) <- format(name)
   print(out, quote = FALSE, right = TRUE)
   print_share_notes(x)
+}
+
+# Of a bivariate() model.
+print_trait_shares <- function(x, digits) {
+  show <- function(value) show_column(value, digits)
+  several <- length(unique(x$term)) > 1L
+  what <- if (several) "Shares of the variance" else if (attr(x, "kernel")) "Heritability" else
+    "Repeatability (intraclass correlation)"
+  cat(what, if (!several) paste(" of", x$group[[1L]]), ", by trait (",
+      if (attr(x, "REML")) "REML" else "ML", ", ", n_of(attr(x, "n"), "record"), ")\n\n",
+      sep = "")
+  table <- data.frame(share = show(x$estimate), s.e. = show(x$se),
+                      interval = paste(show(x$lower), "to", show(x$upper)),
+                      variance = format(x$genetic, digits = digits),
+                      residual = format(x$residual, digits = digits))
+  names(table)[[3L]] <- sub(" interval", "", interval_title(x))
+  table[is.na(x$lower), 3L] <- ""
+  out <- as.matrix(table)
+  rownames(out) <- format(share_labels(x))
+  print(out, quote = FALSE, right = TRUE)
+  cat("\n")
+  if (any(x$k != 1)) {
+    cat("  share = k variance / sum, k the mean diagonal of the centred matrix in this\n",
+        "  sample: ", paste(unique(paste0(show_share(x$k, digits), if (several) {
+          paste0(" (", x$term, ")")
+        })), collapse = ", "), "\n", sep = "")
+  }
+  if (anyNA(x$se)) cat("  no standard error on the boundary\n")
+}
+
+# Rows of a table of shares.
+share_labels <- function(x) {
+  if (is.null(x$trait)) return(x$term)
+  if (length(unique(x$term)) > 1L) paste0(x$term, ", ", x$trait) else x$trait
 }
 
 print_share_notes <- function(x) {
@@ -335,6 +392,9 @@ as.data.frame.heritability <- function(x, row.names = NULL, optional = FALSE, ..
 #' @export
 `[.heritability` <- function(x, ...) plain_frame(x)[...]
 
+#' @export
+rbind.heritability <- function(..., deparse.level = 1) rbind_plain(...)
+
 # A data frame without the class and the attributes of a result.
 plain_frame <- function(x) {
   out <- unclass(x)
@@ -342,11 +402,16 @@ plain_frame <- function(x) {
   structure(out, class = "data.frame")
 }
 
+# Results of several fits are a table too.
+rbind_plain <- function(...) {
+  do.call(rbind, lapply(list(...), function(x) if (is.data.frame(x)) plain_frame(x) else x))
+}
+
 #' @rdname heritability
 #' @param xlab,main labels of the plot.
 #' @export
 plot.heritability <- function(x, xlab = "share of the variance", main = NULL, ...) {
-  plot_intervals(x$term, x$estimate, x$lower, x$upper, xlab = xlab, main = main,
+  plot_intervals(share_labels(x), x$estimate, x$lower, x$upper, xlab = xlab, main = main,
                  xlim = c(0, max(1, x$upper, na.rm = TRUE)),
                  strong = is.na(attr(x, "kernels")), ...)
   invisible(x)

@@ -20,17 +20,19 @@
 #'
 #' @param h2 (`numeric`) heritability on the observed scale, or what [heritability()]
 #'   returned for a response of zeros and ones.
-#' @param prevalence (`numeric(1)`) share of cases in the population, in (0, 1).
+#' @param prevalence (`numeric(1)`) share of cases in the population, in (0, 1). Of two
+#'   binary traits of [bivariate()] it may be two.
 #' @param cases (`numeric(1)`) share of cases in the sample, in (0, 1). By default the
 #'   prevalence (no ascertainment) for a number, and the share of ones in the response for
-#'   an object of [heritability()].
+#'   an object of [heritability()]. As `prevalence` it may be two.
 #' @param se (`numeric`, as long as `h2`) standard error on the observed scale.
 #' @param x what `liability()` returned.
 #' @param digits (`integer(1)`) decimals of shares.
 #' @param ... not used; anything here is an error.
 #' @return An object of class `liability`: a data frame with a row for each value and the
 #'   columns `term`, `observed`, `estimate`, `se`, `lower`, `upper` (`NA` where they are
-#'   not known), and `factor`, and the attributes `prevalence` and `cases`.
+#'   not known), and `factor`, and the attributes `prevalence` and `cases`: one value, or one
+#'   for each row where they differ. Of two traits those of zeros and ones have rows.
 #' @references Lee SH, Wray NR, Goddard ME, Visscher PM (2011). Estimating missing
 #' heritability for disease from genome-wide association studies. American Journal of Human
 #' Genetics 88, 294-305. \doi{10.1016/j.ajhg.2011.02.002}
@@ -69,17 +71,29 @@ liability.default <- function(h2, prevalence, cases = prevalence, se = NA_real_,
 #' @export
 liability.heritability <- function(h2, prevalence, cases = NULL, ...) {
   rlang::check_dots_empty()
-  if (is.null(attr(h2, "cases"))) abort_liability_response(rlang::current_env())
-  prevalence <- check_open_share(prevalence)
-  cases <- if (is.null(cases)) attr(h2, "cases") else check_open_share(cases)
-  out <- new_liability(h2$term, h2$estimate, h2$se, h2$lower, h2$upper, prevalence, cases)
+  own <- attr(h2, "cases")
+  if (is.null(own)) abort_liability_response(rlang::current_env())
+  prevalence <- check_open_share(prevalence, length(own))
+  cases <- if (is.null(cases)) unname(own) else check_open_share(cases, length(own))
+  rows <- as.data.frame(h2)
+  rows$label <- share_labels(h2)
+  trait <- rep(1L, nrow(rows))
+  if (!is.null(names(own))) {
+    rows <- rows[rows$trait %in% names(own), ]
+    trait <- match(rows$trait, names(own))
+  }
+  out <- new_liability(rows$label, rows$estimate, rows$se, rows$lower, rows$upper,
+                       rep_len(prevalence, length(own))[trait],
+                       rep_len(cases, length(own))[trait])
   structure(out, title = interval_title(h2))
 }
 
-check_open_share <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  if (!is.numeric(x) || length(x) != 1L || !is.finite(x) || x <= 0 || x >= 1) {
-    abort_argument(arg, "a share of cases, above 0 and below 1", describe(x), call)
-  }
+# One share of cases, or one for each of `count` traits.
+check_open_share <- function(x, count = 1L, arg = rlang::caller_arg(x),
+                             call = rlang::caller_env()) {
+  good <- is.numeric(x) && length(x) %in% c(1L, count) && all(is.finite(x) & x > 0 & x < 1)
+  if (!good && count > 1L) abort_liability_shares(arg, count, describe(x), call)
+  if (!good) abort_argument(arg, "a share of cases, above 0 and below 1", describe(x), call)
   as.double(x)
 }
 
@@ -92,24 +106,35 @@ new_liability <- function(term, observed, se, lower, upper, prevalence, cases) {
   by <- liability_factor(prevalence, cases)
   out <- data.frame(term = term, observed = observed, estimate = observed * by,
                     se = se * by, lower = lower * by, upper = upper * by, factor = by)
-  structure(out, prevalence = prevalence, cases = cases,
+  single <- function(x) if (all(x == x[[1L]])) x[[1L]] else x
+  structure(out, prevalence = single(prevalence), cases = single(cases),
             class = c("liability", "data.frame"))
 }
 
 #' @rdname liability
 #' @export
 print.liability <- function(x, digits = 4L, ...) {
-  show <- function(value) show_share(value, digits)
+  show <- function(value) replace(show_share(value, digits), is.na(value), "")
   prevalence <- attr(x, "prevalence")
   cases <- attr(x, "cases")
-  cat("Heritability of the liability\n  prevalence ", format(prevalence), ", cases in the ",
-      "sample ", format(cases, digits = 4L),
-      if (prevalence == cases) " (no ascertainment)", ": factor ",
-      format(x$factor[[1L]], digits = 6L), "\n\n", sep = "")
+  cat("Heritability of the liability\n")
+  one <- length(prevalence) == 1L && length(cases) == 1L
+  for (i in if (one) 1L else seq_len(nrow(x))) {
+    k <- rep_len(prevalence, i)[[i]]
+    p <- rep_len(cases, i)[[i]]
+    cat("  ", if (!one) paste0(x$term[[i]], ": "), "prevalence ", format(k),
+        ", cases in the sample ", format(p, digits = 4L),
+        if (k == p) " (no ascertainment)", ": factor ", format(x$factor[[i]], digits = 6L),
+        "\n", sep = "")
+  }
+  cat("\n")
   table <- data.frame(observed = show(x$observed), liability = show(x$estimate),
                       s.e. = show(x$se),
                       interval = paste(show(x$lower), "to", show(x$upper)))
-  if (!is.null(attr(x, "title"))) names(table)[[4L]] <- sub(" interval", "", attr(x, "title"))
+  title <- attr(x, "title")
+  if (!is.null(title)) names(table)[[4L]] <- sub(" interval", "", title)
+  if (any(grepl("credible", title))) names(table)[[3L]] <- "s.d."
+  table[is.na(x$lower), 4L] <- ""
   keep <- c(TRUE, TRUE, any(!is.na(x$se)), any(!is.na(x$lower)))
   out <- as.matrix(table)[, keep, drop = FALSE]
   rownames(out) <- format(x$term)
@@ -125,3 +150,6 @@ print.liability <- function(x, digits = 4L, ...) {
 # Part of it is a table.
 #' @export
 `[.liability` <- function(x, ...) plain_frame(x)[...]
+
+#' @export
+rbind.liability <- function(..., deparse.level = 1) rbind_plain(...)

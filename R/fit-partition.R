@@ -175,9 +175,7 @@ equal_variance_test <- function(fit, shares, kernels, snps) {
 #' @rdname h2_partition
 #' @export
 print.h2_partition <- function(x, digits = 3L, ...) {
-  show <- function(value) {
-    replace(format(round(value, digits), nsmall = digits), is.na(value), "")
-  }
+  show <- function(value) show_column(value, digits)
   total <- attr(x, "heritability")
   cat("Partition of the genetic variance by groups of SNPs (",
       if (attr(x, "REML")) "REML" else "ML", ")\nTotal heritability ",
@@ -213,6 +211,9 @@ as.data.frame.h2_partition <- function(x, row.names = NULL, optional = FALSE, ..
 # Part of it is a table.
 #' @export
 `[.h2_partition` <- function(x, ...) plain_frame(x)[...]
+
+#' @export
+rbind.h2_partition <- function(..., deparse.level = 1) rbind_plain(...)
 
 #' @rdname h2_partition
 #' @export

@@ -310,6 +310,8 @@ with_seed <- function(seed, code) {
   if (!exists(".Random.seed", envir = globalenv(), inherits = FALSE)) stats::runif(1)
   before <- get(".Random.seed", envir = globalenv())
   if (is.null(seed)) return(list(value = code, seed = before))
+  most <- .Machine$integer.max
+  check_number(seed, -most, most, "seed", rlang::caller_env())
   on.exit(assign(".Random.seed", before, envir = globalenv()))
   set.seed(seed)
   list(value = code, seed = structure(seed, kind = as.list(RNGkind())))

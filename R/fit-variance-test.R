@@ -385,8 +385,9 @@ least_squares_criterion <- function(fit, Y) {
 #' @rdname variance_test
 #' @export
 print.variance_test <- function(x, digits = 4L, ...) {
-  cat(x$method, "\n\n  model: ", x$data.name, "\n  null:  without ",
-      paste(x$terms, collapse = ", "), "\n", sep = "")
+  line <- function(what, text) strwrap(text, 78L, initial = what, prefix = "         ")
+  cat(x$method, "", line("  model: ", x$data.name),
+      line("  null:  without ", paste(x$terms, collapse = ", ")), sep = "\n")
   if (length(x$estimates) > 0L) {
     values <- vapply(x$estimates, format, "", digits = digits)
     cat("  ", if (length(values) > 1L) "variances " else "variance  ",

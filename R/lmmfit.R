@@ -153,7 +153,9 @@ read_model <- function(formula, mf_call, data, kinship, contrasts, env,
 
 as_formula <- function(formula, call) {
   if (is.character(formula) && length(formula) == 1L) {
-    return(stats::as.formula(formula, env = rlang::caller_env(2L)))
+    env <- rlang::caller_env(2L)
+    # text that is no formula stays as it is, and is refused
+    formula <- tryCatch(stats::as.formula(formula, env), error = function(e) formula)
   }
   if (!inherits(formula, "formula")) {
     abort_argument("formula", "a two-sided formula such as y ~ x + (1 | group)",

@@ -6,15 +6,19 @@
 #'   taken for the mean of the sample of the fit. By default the samples of the fit.
 #' @param X `predict()`: the design matrix of the fixed effects for `newdata` (samples x p),
 #'   to predict responses; without it the genetic values are predicted.
+#' @param level `heritability()`: confidence or credible level of the interval.
 #' @param n `summary()`: how many SNPs of the largest inclusion probabilities to show.
 #' @param row.names,optional not used.
 #' @param digits significant digits.
 #' @param ... not used; anything but in `print()` is an error.
 #' @return `coef()`: the fixed effects; `vcov()`: their covariance matrix. `fitted()`:
 #'   X b + Z E(b_j | y). `predict()`: a named numeric vector. `as.data.frame()`: `markers` of
-#'   the fit. `heritability()`: a data frame of `estimate`, `se`, and for Bayes `lower` and
-#'   `upper`. `summary()`: a list of class `summary.spike_slab` with `parameters`, `fixed`
-#'   (estimates and standard errors), `top` (SNPs) and `notes`.
+#'   the fit. `heritability()`: an object of class `heritability`, a data frame of
+#'   one row with the columns `group`, `estimate`, `se`, `lower`, `upper`, `genetic` and
+#'   `residual` (the variances) and `term`; for Bayes the posterior mean, standard
+#'   deviation and quantiles, for MCEM the interval of the standard error, cut at 0 and 1,
+#'   and `NA` where there is none. `summary()`: a list of class `summary.spike_slab` with
+#'   `parameters`, `fixed` (estimates and standard errors), `top` (SNPs) and `notes`.
 #' @section Errors: `kinlmm_error_spike_snps` for `newdata` without some of the SNPs,
 #'   `kinlmm_error_argument` for an `X` of another size.
 #' @examples
@@ -70,7 +74,7 @@ print_spike_parameters <- function(x, digits) {
   print(as.matrix(table), quote = FALSE, right = TRUE)
   genetic <- stats::median(x$draws$genetic)
   cat("\nVariance of the genetic values in the sample: ", format(genetic, digits = digits),
-      "; SNPs with an effect, of the draws: ",
+      "\nSNPs with an effect, of the draws: ",
       paste(round(stats::quantile(x$draws$active, c(0.025, 0.5, 0.975))), collapse = ", "),
       " (2.5%, 50%, 97.5%)\n", sep = "")
   cat(spike_effort(x), "\n", sep = "")
@@ -157,10 +161,24 @@ as.data.frame.spike_slab <- function(x, row.names = NULL, optional = FALSE, ...)
 
 #' @rdname spike_slab-methods
 #' @export
-heritability.spike_slab <- function(object, ...) {
+heritability.spike_slab <- function(object, level = 0.95, ...) {
   rlang::check_dots_empty()
-  columns <- intersect(c("estimate", "se", "lower", "upper"), names(object$parameters))
-  object$parameters["h2", columns]
+  level <- check_number(level, 0.001, 0.9999)
+  at <- object$parameters
+  h2 <- at["h2", ]
+  bayes <- object$settings$method == "Bayes"
+  limits <- if (bayes) {
+    stats::quantile(object$draws$h2, (1 + c(-level, level)) / 2, names = FALSE)
+  } else {
+    h2$estimate + c(-1, 1) * stats::qnorm((1 + level) / 2) * h2$se
+  }
+  out <- data.frame(group = "SNPs", estimate = h2$estimate, se = h2$se,
+                    lower = max(limits[[1L]], 0), upper = min(limits[[2L]], 1),
+                    genetic = at["sigma_g2", "estimate"],
+                    residual = at["sigma_e2", "estimate"], term = "SNPs")
+  structure(out, level = level, kernel = TRUE, kernels = TRUE,
+            method = if (bayes) "credible" else "wald", n = object$n,
+            cases = case_share(object$model$frame$y), class = c("heritability", "data.frame"))
 }
 
 #' @rdname spike_slab-methods

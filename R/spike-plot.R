@@ -51,7 +51,7 @@ plot_spike_genome <- function(x, type, ...) {
 }
 
 plot_spike_trace <- function(x, ...) {
-  old <- graphics::par(mfrow = c(2L, 1L), mar = c(3.4, 3.6, 0.8, 0.8))
+  old <- graphics::par(mfrow = c(2L, 1L), mar = c(3.4, 4.6, 0.8, 0.8))
   on.exit(graphics::par(old))
   bayes <- x$settings$method == "Bayes"
   for (name in c("pi", "h2")) {
@@ -60,8 +60,9 @@ plot_spike_trace <- function(x, ...) {
     } else {
       y <- matrix(x$path[[name]])
     }
-    plot_frame(list(xlim = c(1, nrow(y)), ylim = range(y), ylab = name,
+    plot_frame(list(xlim = c(1, nrow(y)), ylim = range(y), ylab = "",
                     xlab = if (bayes) "Draw" else "Iteration"), ...)
+    graphics::title(ylab = name, line = 3.4)
     if (!bayes) {
       corner <- graphics::par("usr")
       graphics::rect(x$settled + 0.5, corner[[3L]], corner[[2L]], corner[[4L]],

@@ -180,19 +180,22 @@ plot.variance_components <- function(x, level = 0.95, ...) {
 
 # Variances above, what the criterion is above its last value below.
 plot_iterates <- function(x, ...) {
-  old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 4.5, 2, 1), las = 1L)
+  old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 5.8, 2, 1), las = 1L)
   on.exit(graphics::par(old))
   at <- x$iterates$iteration + 1
   values <- as.matrix(x$iterates[-(1:2)])
   colours <- seq_len(ncol(values))
   graphics::matplot(at, values, type = "l", lty = 1L, col = colours, log = "x",
-                    xlab = "Iteration + 1", ylab = "Variance", main = method_title(x$method),
-                    ...)
+                    xlab = "Iteration + 1", ylab = "", main = method_title(x$method), ...)
+  graphics::title(ylab = "Variance", line = 4.4)
   graphics::legend("right", colnames(values), col = colours, lty = 1L, bty = "n")
   above <- x$iterates$criterion - min(x$iterates$criterion)
-  shown <- above > 0
+  # below it is rounding
+  shown <- above > 1e-9
+  if (!any(shown)) return(invisible())
   graphics::plot(at[shown], above[shown], log = "xy", type = "l", xlab = "Iteration + 1",
-                 ylab = "-2 logLik less its last")
+                 xlim = range(at), ylab = "")
+  graphics::title(ylab = "-2 logLik less its last", line = 4.4)
 }
 
 # A panel for each component: estimates of several results with their intervals.

@@ -196,3 +196,17 @@ test_that("information matrices differ as they should", {
   expect_equal(errors[["observed"]], heritability(fit)$se)
   expect_gt(abs(errors[["observed"]] / errors[["expected"]] - 1), 1e-4)
 })
+
+test_that("arguments without a meaning are refused by name", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  slopes <- lmmfit(distance ~ age + (age | Subject), nlme::Orthodont)
+  expect_kinlmm_error(heritability(fit, at = list(age = 8)), "heritability", "no random slopes")
+  expect_kinlmm_error(heritability(slopes, at = list(age = 8, Sex = "Male")), "heritability",
+                      "\"Sex\" is none")
+  expect_kinlmm_error(heritability(slopes, at = list(age = NA)), "argument", "NA in part")
+  expect_kinlmm_error(heritability(lm(distance ~ age, nlme::Orthodont)), "argument",
+                      "`object` must be")
+  boot <- function(...) heritability(fit, method = "bootstrap", ...)
+  expect_kinlmm_error(boot(nsim = 1), "argument", "`nsim` must be")
+  expect_kinlmm_error(boot(seed = "a"), "argument", "`seed` must be")
+})

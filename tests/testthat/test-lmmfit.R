@@ -47,3 +47,11 @@ test_that("known parameters are recovered", {
 test_that("a missing formula is named", {
   expect_kinlmm_error(lmmfit(data = nlme::Orthodont), "argument", "`formula` must be given")
 })
+
+test_that("text that is no formula is refused as an argument", {
+  for (text in c("distance", "distance ~", NA)) {
+    expect_kinlmm_error(lmmfit(text, nlme::Orthodont), "argument", "`formula` must be")
+  }
+  fit <- lmmfit("distance ~ age + (1 | Subject)", nlme::Orthodont)
+  expect_identical(nobs(fit), 108L)
+})

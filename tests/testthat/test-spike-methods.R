@@ -20,8 +20,15 @@ test_that("results print, in both methods", {
   text <- capture.output(print(bayes))
   expect_match(text, "R-hat", all = FALSE)
   expect_identical(summary(bayes, 1)$top$snp, "rs2")
-  expect_named(heritability(bayes), c("estimate", "se", "lower", "upper"))
-  expect_named(heritability(fit), c("estimate", "se"))
+  h <- heritability(bayes)
+  expect_equal(unlist(h[c("estimate", "se", "lower", "upper")]),
+               unlist(bayes$parameters["h2", c("estimate", "se", "lower", "upper")]))
+  expect_lt(heritability(bayes, 0.5)$upper, h$upper)
+  expect_output(print(h), "95% credible interval")
+  h <- heritability(fit)
+  expect_equal(h$estimate, fit$parameters["h2", "estimate"])
+  expect_output(print(h), "Heritability of SNPs.*95% Wald interval")
+  expect_kinlmm_error(liability(h, 0.1), "liability", "0 (controls)")
 })
 
 test_that("fixed effects are near those of least squares on the SNP", {
