@@ -1606,8 +1606,8 @@ abort_second_rank <- function(columns, call) {
 inform_short_subjects <- function(lost, k, n) {
   inform_kinlmm(c(
     "i" = "{count(length(lost))} of {n_of(n, 'subject')} {cli::qty(length(lost))}{?has/have}
-           too few different records for {n_of(k, 'coefficient')}, and {?is/are} left out of
-           the two stages: {some_of(lost)}."
+           too few different records for {n_of(k, 'coefficient')}, and
+           {cli::qty(length(lost))}{?is/are} left out of the two stages: {some_of(lost)}."
   ), "short_subjects", subjects = lost)
 }
 

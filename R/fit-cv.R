@@ -147,7 +147,7 @@ known_folds <- function(fit, drawn) {
   values <- lapply(drawn, function(fold) {
     unname(fit$y) - left_out_blocks(fit, fold)$residual
   })
-  variances <- variance_components(fit)
+  variances <- lmer_components(fit)
   count <- sum(vapply(drawn, nlevels, 0L))
   list(values = values, failures = character(), not_converged = 0L,
        variances = matrix(variances, count, length(variances), byrow = TRUE,
@@ -158,13 +158,13 @@ known_folds <- function(fit, drawn) {
 predict_fold <- function(fit, out) {
   fold <- tryCatch(fold_fit(fit, -out), kinlmm_error = identity)
   if (inherits(fold, "kinlmm_error")) {
-    return(list(predicted = NA_real_, variances = variance_components(fit) * NA,
+    return(list(predicted = NA_real_, variances = lmer_components(fit) * NA,
                 failure = cli::ansi_strip(conditionMessage(fold))))
   }
   records <- fold_records(fit, fold, out)
   predicted <- predict_mean(fold, records)
   predicted[!records$known] <- NA
-  list(predicted = predicted, variances = variance_components(fold),
+  list(predicted = predicted, variances = lmer_components(fold),
        converged = fold$opt$converged)
 }
 

@@ -48,7 +48,7 @@
 #'   matrix has no alleles: it must count the same ones.
 #' @param i,j,drop,... as for a data frame; in `print()` and `predict()` not used, in `plot()`
 #'   passed to [graphics::plot.default()].
-#' @param ylab title of the vertical axis.
+#' @param ylab title of the vertical axis, drawn above it.
 #' @param n (`integer(1)`) how many effects to print, the largest ones.
 #' @param row.names,optional not used.
 #'
@@ -392,8 +392,8 @@ plot.marker_effects <- function(x, ylab = "Effect of one copy", ...) {
     xlab = if (!single) "Chromosome" else if (layout$label == "") "SNP" else
       paste("Position on chromosome", layout$label)
   ), ...)
-  # small effects have wide labels
-  graphics::mtext(ylab, 2, line = 3, las = 0)
+  # beside the axis small effects, which have wide labels, would run into it
+  graphics::mtext(ylab, 3, line = 0.3, adj = 0, cex = graphics::par("cex"))
   graphics::abline(h = 0, col = plot_colours$line)
   colour <- c(plot_colours$even, plot_colours$odd)[layout$index %% 2L + 1L]
   graphics::points(layout$at[seen], x$effect[seen], pch = 19, cex = 0.45,

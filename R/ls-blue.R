@@ -81,7 +81,7 @@ blue <- function(formula, data = NULL, weights, covariance = NULL, kinship = NUL
   here <- rlang::current_env()
   if (missing(formula)) abort_argument("formula", "given", "missing", here)
   formula <- as_formula(formula, here)
-  if (!is.null(sigma2)) check_number(sigma2, .Machine$double.xmin)
+  if (!is.null(sigma2)) check_positive(sigma2)
   if (!is.matrix(G)) G <- check_choice(G, c("reflexive", "moore-penrose"))
   check_flag(full)
   check_shares(kinship, h2, here)
@@ -335,11 +335,11 @@ print_blue_head <- function(x) {
 #' @param signif.stars (`logical(1)`) mark small p-values by stars.
 #' @param ... in `plot()` passed to [graphics::plot()]; else not used.
 #' @return `deviance()`: the residual sum of squares, in the metric of V. `summary()`: a list of
-#'   class `summary.blue` with the table `coefficients` (p x 4; NA in the rows of coefficients that are not estimable but for the estimate, the value in
-#'   the solution), and `estimable` (p). `confint()`: p x 2, NA in such rows. `predict()`:
-#'   means X b of new records, NA, with a message, where they are not estimable; with
-#'   `se.fit` a list of `fit` and `se.fit`. `logLik()`: at the ML (REML) estimate of sigma2,
-#'   or at the known one.
+#'   class `summary.blue` with the table `coefficients` (p x 4; where a coefficient is not
+#'   estimable NA but for the estimate, the value in the solution), and `estimable` (p).
+#'   `confint()`: p x 2, NA in such rows. `predict()`: means X b of new records, NA, with a
+#'   message, where they are not estimable; with `se.fit` a list of `fit` and `se.fit`.
+#'   `logLik()`: at the ML (REML) estimate of sigma2, or at the known one.
 #' @examples
 #' fit <- blue(distance ~ age + Sex, nlme::Orthodont)
 #' summary(fit)

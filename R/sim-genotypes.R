@@ -223,13 +223,6 @@ check_share_below_one <- function(x, arg = rlang::caller_arg(x), call = rlang::c
   x
 }
 
-check_positive <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  force(arg)
-  x <- check_number(x, 0, arg = arg, call = call)
-  if (x == 0) abort_argument(arg, "above 0", "0", call)
-  x
-}
-
 # Equally spaced SNPs; positions that read the same from a file.
 simulated_map <- function(m, chromosomes, length) {
   each <- diff(round(seq(0, m, length.out = chromosomes + 1L)))

@@ -35,6 +35,11 @@ test_that("each fold is predicted by the fit to the others", {
                    stats::var(expected[own]), tolerance = 1e-4)
   }
   expect_equal(dim(cv$variances), c(4L, 3L))
+  last <- as.data.frame(lme4::VarCorr(part))
+  expect_equal(sort(unname(cv$variances[4, ])), sort(last$vcov), tolerance = 1e-4)
+  known <- cross_validate(fit, folds, refit = FALSE)
+  expect_identical(colnames(known$variances), colnames(cv$variances))
+  expect_equal(unname(known$variances[2, "sigma^2"]), stats::sigma(fit)^2)
 })
 
 test_that("with known variances predictions are in closed form", {
