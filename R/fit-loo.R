@@ -77,7 +77,7 @@ check_residual <- function(fit, call) {
 # A factor over the records: of variables by name, or of a vector.
 left_out_groups <- function(fit, by, arg, call) {
   n <- length(fit$y)
-  if (is.character(by) && length(by) != n) {
+  if (is.character(by) && length(by) > 0L && length(by) != n) {
     known <- union(vapply(fit$random, `[[`, character(1), "group"), names(fit$frame))
     unknown <- setdiff(by, known)
     if (length(unknown) == 0L) return(deletion_groups(fit, by, NULL, call))

@@ -72,6 +72,7 @@ geno_block <- function(geno, markers, call = rlang::caller_env()) {
 
 # Genotypes from whatever a user may pass for them.
 as_genotypes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (missing(x)) abort_argument(arg, "given", "missing", call)
   if (inherits(x, "genotypes")) return(x)
   if (is.matrix(x) && is.numeric(x)) return(genotype_matrix(x, arg, call))
   abort_argument(arg, "genotypes from read_bed(), or a numeric matrix of samples x SNPs",

@@ -175,3 +175,10 @@ test_that("groups are names or a value for each record", {
   expect_kinlmm_error(leave_one_out(fit, c(NA, 2:108)), "argument", "1 are missing")
   expect_kinlmm_error(leave_one_out(1), "argument")
 })
+
+test_that("a fit and groups that are not there are errors", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  expect_kinlmm_error(leave_one_out(), "argument", "`fit` must be given")
+  expect_kinlmm_error(leave_one_out(fit, character()), "argument", "`by`")
+  expect_kinlmm_error(cross_validate(), "argument", "`fit` must be given")
+})
