@@ -1744,6 +1744,22 @@ abort_simulate_group_empty <- function(groups, call) {
   ), "simulate_groups", groups = groups, call = call)
 }
 
+abort_simulate_group_causal <- function(groups, call) {
+  abort_kinlmm(c(
+    "Every group with a share of the heritability must have causal SNPs.",
+    "x" = "{.arg causal} has none in {some_of(groups)}."
+  ), "simulate_groups", groups = groups, call = call)
+}
+
+# n: samples or records.
+abort_simulate_few <- function(n, call) {
+  abort_kinlmm(c(
+    "There must be more samples to have given variances in the sample.",
+    "x" = "{n} values can't be uncorrelated with their mean and the other parts.",
+    "i" = "{.code scale = \"population\"} allows it."
+  ), "simulate_few", call = call)
+}
+
 # side: "row" for ids of samples, "column" for names of covariates.
 abort_simulate_covariates <- function(missing, side, call) {
   abort_kinlmm(c(

@@ -98,6 +98,9 @@ as_genotypes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env
     columns <- resolve_index(j, snp_ids(x), "SNP", call)
     x$map <- take_rows(x$map, columns)
     x$marker_index <- x$marker_index[columns]
+    # of simulate_genotypes()
+    frequency <- attr(x, "frequency")
+    if (!is.null(frequency)) attr(x, "frequency") <- frequency[, columns, drop = FALSE]
   }
   x
 }
