@@ -361,6 +361,8 @@ print_blue_variance <- function(x, digits) {
   cat("\nsigma2: ")
   if (x$known) {
     cat(format(x$sigma2, digits = digits), ", taken as known\n", sep = "")
+  } else if (x$df == 0L) {
+    cat("not estimable, no degrees of freedom are left\n")
   } else {
     cat(format(x$sigma2, digits = digits), " = RSS / ", x$df, " (unbiased), ",
         format(x$sigma2_ml, digits = digits), " = RSS / ", x$n, " (ML)\n", sep = "")
@@ -406,7 +408,7 @@ print.summary.blue <- function(x, digits = max(3L, getOption("digits") - 3L),
         "\n    estimable() tests combinations that do\n", sep = "")
   }
   print_blue_variance(x, digits)
-  if (!x$known) cat("t tests on ", x$df, " degrees of freedom\n", sep = "")
+  if (!x$known && x$df > 0L) cat("t tests on ", x$df, " degrees of freedom\n", sep = "")
   invisible(x)
 }
 
@@ -481,7 +483,9 @@ logLik.blue <- function(object, REML = FALSE, ...) {
     A <- object$A[object$kept, object$kept, drop = FALSE]
     logdet <- logdet + as.numeric(determinant(A)$modulus)
   }
-  value <- -0.5 * (logdet + dof * log(2 * pi * sigma2) + object$rss / sigma2)
+  quadratic <- if (object$known) object$rss / sigma2 else dof
+  scale <- if (dof > 0L) dof * log(2 * pi * sigma2) else 0
+  value <- -0.5 * (logdet + scale + quadratic)
   structure(value, df = object$rank + !object$known, nobs = object$n, nall = object$n,
             class = "logLik")
 }

@@ -110,3 +110,12 @@ test_that("results are summarised, printed and plotted", {
   expect_kinlmm_error(cross_validate(fit, rep(1:2, 54), "Subject"), "argument")
   expect_kinlmm_error(cross_validate(fit, h2 = 2), "argument")
 })
+
+test_that("what single records have no value of is a dash", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  cv <- cross_validate(fit, 108, refit = FALSE)
+  expect_identical(summary(cv)["slope", "mean"], NA_real_)
+  lines <- utils::capture.output(print(cv))
+  expect_match(lines, "^slope +- +- +0.9", all = FALSE)
+  expect_no_match(lines, "NaN")
+})
