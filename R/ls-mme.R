@@ -523,12 +523,18 @@ summary.mme <- function(object, ...) {
                  levels = nrow(object$u[[label]]),
                  sd = apply(object$u[[label]], 2L, stats::sd),
                  pev = colMeans(object$pev[[label]]),
-                 reliability = colMeans(object$reliability[[label]], na.rm = TRUE),
+                 reliability = mean_known(object$reliability[[label]]),
                  row.names = NULL)
     }))
   }
   structure(list(equations = object, coefficients = table, estimable = known,
                  effects = effects), class = "summary.mme")
+}
+
+# Means of columns, NA without known values.
+mean_known <- function(x) {
+  means <- colMeans(x, na.rm = TRUE)
+  replace(means, is.nan(means), NA)
 }
 
 #' @rdname mme
@@ -546,8 +552,8 @@ print.summary.mme <- function(x, digits = max(3L, getOption("digits") - 3L), ...
   if (is.null(x$effects)) {
     cat("\nNo standard errors and error variances: made with pev = FALSE\n")
   } else {
-    cat("\nRandom effects (BLUP): standard deviation of the predictions, means of their",
-        "error\nvariance (PEV) and reliability:\n")
+    cat("\nRandom effects (BLUP): standard deviation of the predictions, means of their\n",
+        "prediction error variances (PEV) and reliabilities:\n", sep = "")
     print(x$effects, digits = digits, row.names = FALSE)
   }
   invisible(x)

@@ -321,3 +321,10 @@ test_that("what is missing, and variances that are not positive, are named", {
   expect_kinlmm_error(blue(distance ~ age, nlme::Orthodont, sigma2 = -1), "argument",
                       "`sigma2` must be a single number above 0")
 })
+
+test_that("a variance of zero has no reliability, and the summary fits the console", {
+  equations <- mme(distance ~ age + (1 | Subject), nlme::Orthodont, variances = 0,
+                   residual = 1)
+  expect_identical(summary(equations)$effects$reliability, NA_real_)
+  expect_lte(max(nchar(utils::capture.output(print(summary(equations))))), 80)
+})
