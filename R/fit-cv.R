@@ -245,13 +245,11 @@ summary.cross_validation <- function(object, ...) {
   pooled <- add(object$by_repeat)
   what <- c("correlation", if (!is.null(h2)) "accuracy", "intercept", "slope", "mse")
   over <- function(table, f) {
-    vapply(table[what], function(x) {
-      x <- x[is.finite(x)]
-      if (length(x) > 0L) f(x) else NA_real_
-    }, numeric(1))
+    vapply(table[what], f, numeric(1))
   }
-  data.frame(mean = over(by_fold, mean), sd = over(by_fold, stats::sd),
-             pooled = over(pooled, mean), row.names = what)
+  spread <- function(x) stats::sd(x, na.rm = TRUE)
+  data.frame(mean = over(by_fold, mean_or_na), sd = over(by_fold, spread),
+             pooled = over(pooled, mean_or_na), row.names = what)
 }
 
 #' @rdname cross_validate

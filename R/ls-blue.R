@@ -327,8 +327,8 @@ print_blue_head <- function(x) {
 #' @param type of residuals: `"response"`, y - X b; `"pearson"`, times the square root of the
 #'   weights; or `"normalized"`, made uncorrelated by the Cholesky factor of V.
 #' @param scaled (`logical(1)`) divide the residuals by sigma.
-#' @param which (`character(1)`) scaled residuals against fitted values (`"fitted"`), or
-#'   their normal quantile plot (`"qq"`).
+#' @param which (`character(1)`) scaled residuals, of the type `"normalized"`, against fitted
+#'   values (`"fitted"`), or their normal quantile plot (`"qq"`).
 #' @param REML (`logical(1)`) the likelihood of the data free of fixed effects. That of a
 #'   rank-deficient X is of its first independent columns.
 #' @param digits significant digits.
@@ -452,7 +452,8 @@ weights.blue <- function(object, ...) stats::naresid(object$na.action, object$we
 #' @export
 plot.blue <- function(x, which = c("fitted", "qq"), ...) {
   which <- check_choice(which, c("fitted", "qq"))
-  if (which == "fitted") plot_fitted(x, ...) else plot_quantiles(x, ...)
+  draw <- if (which == "fitted") plot_fitted else plot_quantiles
+  draw(x, kind = "normalized", ...)
   invisible(x)
 }
 

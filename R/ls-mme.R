@@ -523,18 +523,12 @@ summary.mme <- function(object, ...) {
                  levels = nrow(object$u[[label]]),
                  sd = apply(object$u[[label]], 2L, stats::sd),
                  pev = colMeans(object$pev[[label]]),
-                 reliability = mean_known(object$reliability[[label]]),
+                 reliability = apply(object$reliability[[label]], 2L, mean_or_na),
                  row.names = NULL)
     }))
   }
   structure(list(equations = object, coefficients = table, estimable = known,
                  effects = effects), class = "summary.mme")
-}
-
-# Means of columns, NA without known values.
-mean_known <- function(x) {
-  means <- colMeans(x, na.rm = TRUE)
-  replace(means, is.nan(means), NA)
 }
 
 #' @rdname mme

@@ -318,3 +318,14 @@ test_that("without degrees of freedom the variance is said to be unknown", {
   expect_false(is.nan(logLik(blue(y ~ 1, d[1, ]))))
   expect_false(is.nan(logLik(fit, REML = TRUE)))
 })
+
+test_that("plots show residuals that V has been taken out of", {
+  V <- 4 * 0.9^abs(outer(1:108, 1:108, "-")) * outer(1:108, 1:108)
+  fit <- blue(distance ~ age, nlme::Orthodont, covariance = V)
+  withr::local_pdf(NULL)
+  plot(fit, "qq")
+  expected <- residuals(fit, "normalized", scaled = TRUE)
+  expect_equal(sum(expected^2), 106)
+  expect_gt(graphics::par("usr")[4], max(expected))
+  expect_lt(graphics::par("usr")[4], 1.2 * max(expected) + 0.1)
+})
