@@ -44,7 +44,9 @@
 #'     `D` (k x k) and `effects`, predicted coefficients of the subjects}
 #'   \item{single}{the fit of [lmmfit()]; `NULL` if it failed, `failure` says why}
 #'   \item{comparison}{data frame: a row for each coefficient; `unweighted`, `weighted`,
-#'     `single` and their standard errors, `se_...`. `as.data.frame()` returns it}
+#'     `single` and their standard errors, `se_...`. Where R codes the factors of the single
+#'     stage by other columns, `single` has its estimates of these. `as.data.frame()` returns
+#'     it}
 #'   \item{components}{the same of sigma2 and the elements of D}
 #'
 #'   Subjects with fewer records than coefficients, or with dependent columns, are left out

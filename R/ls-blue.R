@@ -115,8 +115,7 @@ fixed_model <- function(formula, mf_call, data, groups, full, contrasts, env, ca
   }
   frame <- one_response(model_frame(parts, mf_call, data, env, call), call)
   terms <- frame_terms(parts$fixed, frame$frame)
-  contrasts <- known_contrasts(contrasts, terms, call)
-  if (full) contrasts <- c(contrasts, full_contrasts(terms, frame$frame, names(contrasts)))
+  contrasts <- chosen_contrasts(contrasts, full, terms, frame$frame, call)
   design <- design_matrix(terms, frame$frame, contrasts, "fixed effects", call)
   if (ncol(design$X) == 0L) abort_no_fixed(call)
   list(formula = parts$formula, frame = frame, terms = terms, design = design)
@@ -134,11 +133,13 @@ one_response <- function(frame, call) {
   frame
 }
 
-# A column for each level of the factors of `terms`, but those in `given`.
-full_contrasts <- function(terms, frame, given) {
+# Those given; with `full` a column for each level of all other factors.
+chosen_contrasts <- function(contrasts, full, terms, frame, call) {
+  contrasts <- known_contrasts(contrasts, terms, call)
+  if (!full) return(contrasts)
   levels <- stats::.getXlevels(terms, frame)
-  levels <- levels[setdiff(names(levels), given)]
-  lapply(levels, function(x) stats::contr.treatment(x, contrasts = FALSE))
+  levels <- levels[setdiff(names(levels), names(contrasts))]
+  c(contrasts, lapply(levels, function(x) stats::contr.treatment(x, contrasts = FALSE)))
 }
 
 check_shares <- function(kinship, h2, call) {

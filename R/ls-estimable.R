@@ -22,7 +22,8 @@
 #' @param ddf for a model of [lmmfit()]: how to find degrees of freedom, see [contest()].
 #' @param ... not used; anything here is an error.
 #' @return A data frame of class `estimable` with a row for each of `L`: `estimable`,
-#'   `Estimate`, `Std. Error`, `df` (Inf where sigma2 is known), `t value` and `Pr(>|t|)`;
+#'   `Estimate`, `Std. Error` (NA for equations made with `pev = FALSE`), `df` (Inf where
+#'   sigma2 is known), `t value` and `Pr(>|t|)`;
 #'   its attribute `L` is the matrix.
 #' @references Searle SR (1971). Linear Models. Wiley, New York.
 #' @examples

@@ -107,8 +107,7 @@ mme.formula <- function(object, data = NULL, kinship = NULL, variances, residual
   kernel <- function(expr) eval_kernel(expr, data, object, env, here)
   random <- label_terms(model_random(parts, frame$frame, kinship, kernel, here, TRUE))
   terms <- frame_terms(parts$fixed, frame$frame)
-  contrasts <- known_contrasts(contrasts, terms, here)
-  if (full) contrasts <- c(contrasts, full_contrasts(terms, frame$frame, names(contrasts)))
+  contrasts <- chosen_contrasts(contrasts, full, terms, frame$frame, here)
   X <- design_matrix(terms, frame$frame, contrasts, "fixed effects", here)$X
   if (is.null(residual)) residual <- residual_of(variances, here)
   residual <- check_positive(residual)

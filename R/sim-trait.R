@@ -78,6 +78,7 @@
 #' (too few SNPs that vary, or unknown ids); `kinlmm_error_simulate_groups` (groups without
 #' SNPs, shares that do not fit); `kinlmm_error_simulate_covariates` (samples without
 #' covariates); `kinlmm_error_simulate_cases` (too few of them; says how many there are);
+#' `kinlmm_error_simulate_few` (too few samples for given variances on `"sample"` scale);
 #' those of the relationship matrix or pedigree.
 #'
 #' @references
