@@ -44,13 +44,16 @@ mean_lines <- function(x, stage) {
 # the first stage, if it is one, or its first column.
 subject_axis <- function(x) {
   terms <- stats::delete.response(x$terms)
-  variable <- all.vars(terms)
+  labels <- attr(terms, "term.labels")
+  variable <- all.vars(str2lang(paste(c("1", labels), collapse = " + ")))
   if (length(variable) == 1L && is.numeric(x$frame[[variable]]) &&
         is.null(dim(x$frame[[variable]]))) {
     values <- x$frame[[variable]]
     line <- function(rows) {
       grid <- seq(min(values), max(values), length.out = 50L)
       frame <- stats::setNames(data.frame(grid), variable)
+      # of offsets, which are no part of the design
+      frame[setdiff(all.vars(terms), variable)] <- 1
       list(at = grid, Z = stats::model.matrix(terms, frame))
     }
     return(list(name = variable, values = values, line = line))
@@ -83,7 +86,9 @@ plot_subjects <- function(x, subjects) {
     if (i %% cells[[2L]] == 1L || cells[[2L]] == 1L) graphics::axis(2, las = 1)
   }
   graphics::mtext(axis$name, 1L, 2.4, outer = TRUE, cex = 0.9, las = 0)
-  graphics::mtext(as_text(x$formula[[2L]]), 2L, 2.6, outer = TRUE, cex = 0.9, las = 0)
+  response <- as_text(x$formula[[2L]])
+  if (!is.null(stats::model.offset(x$frame))) response <- paste(response, "less offset")
+  graphics::mtext(response, 2L, 2.6, outer = TRUE, cex = 0.9, las = 0)
   legend_above(c("own regression", if (is.null(x$single)) "two-stage prediction" else
     "mixed model", "mean of its like"))
 }

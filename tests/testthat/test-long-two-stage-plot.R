@@ -27,3 +27,16 @@ test_that("the lines of a subject are those of the mixed model and of the mean",
   expect_equal(unname(mean["M01", ]), unname(fixef(fit)[c("(Intercept)", "age")]),
                tolerance = 1e-6)
 })
+
+test_that("an offset is no part of the lines", {
+  d <- nlme::Orthodont
+  d$o <- 3
+  got <- two_stage(distance ~ poly(age, 2) + offset(log(o)) | Subject, d, single = FALSE)
+  expect_identical(subject_axis(got)$name, "poly(age, 2)1")
+  got <- two_stage(distance ~ age + offset(log(o)) | Subject, d, single = FALSE)
+  axis <- subject_axis(got)
+  expect_identical(axis$name, "age")
+  expect_equal(axis$line(1)$Z, cbind(1, axis$line(1)$at), ignore_attr = TRUE)
+  withr::local_pdf(NULL)
+  expect_invisible(plot(got))
+})
