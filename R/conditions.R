@@ -1449,7 +1449,7 @@ abort_marker_term <- function(terms, asked, call) {
     "x" = if (!is.null(asked)) {
       "{.val {asked}} is none of {some_of(terms)}, or several."
     } else if (length(terms) > 1L) {
-      "Terms of {.arg fit} with one, or without any, are {some_of(terms)}."
+      "Terms of {.arg fit} with one are {some_of(terms)}."
     } else {
       "No term of {.arg fit} has one."
     }

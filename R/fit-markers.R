@@ -122,7 +122,7 @@ marker_columns <- c("chr", "snp", "pos", "effect_allele", "other_allele", "eaf",
 # The term and the column that are meant: list(label, column, index).
 kernel_place <- function(fit, term, column, call) {
   kernels <- Filter(function(one) !is.null(one$kernel), fit$random)
-  if (length(kernels) == 0L) abort_marker_term(names(fit$random), NULL, call)
+  if (length(kernels) == 0L) abort_marker_term(NULL, NULL, call)
   label <- names(kernels)
   if (!is.null(term)) {
     check_string(term, call = call)

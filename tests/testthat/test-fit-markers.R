@@ -125,7 +125,7 @@ test_that("several kernels, i.i.d. terms and slopes have effects of their own", 
                  tolerance = 1e-9)
   }
   expect_kinlmm_error(marker_effects(fit, at$old), "marker_term",
-                      "Terms of `fit` with one, or without any, are \"id\"")
+                      "Terms of `fit` with one are \"id\"")
   expect_kinlmm_error(marker_effects(fit, at$old, "C"), "marker_term")
 
   slopes <- suppressMessages(lmmfit(y ~ x + kin(x | id, A) + (1 | id), at$d))
