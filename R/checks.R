@@ -25,6 +25,13 @@ check_number <- function(x, min = -Inf, max = Inf, arg = rlang::caller_arg(x),
   as.double(x)
 }
 
+check_positive <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (!is.numeric(x) || length(x) != 1L || !is.finite(x) || x <= 0) {
+    abort_argument(arg, "a single number above 0", describe(x), call)
+  }
+  as.double(x)
+}
+
 # A single whole number in [min, max], returned as integer.
 check_count <- function(x, min = 1L, max = .Machine$integer.max,
                         arg = rlang::caller_arg(x), call = rlang::caller_env()) {

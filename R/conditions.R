@@ -1466,7 +1466,7 @@ abort_marker_term <- function(terms, asked, call) {
     "x" = if (!is.null(asked)) {
       "{.val {asked}} is none of {some_of(terms)}, or several."
     } else if (length(terms) > 1L) {
-      "Terms of {.arg fit} with one, or without any, are {some_of(terms)}."
+      "Terms of {.arg fit} with one are {some_of(terms)}."
     } else {
       "No term of {.arg fit} has one."
     }
@@ -1623,8 +1623,8 @@ abort_second_rank <- function(columns, call) {
 inform_short_subjects <- function(lost, k, n) {
   inform_kinlmm(c(
     "i" = "{count(length(lost))} of {n_of(n, 'subject')} {cli::qty(length(lost))}{?has/have}
-           too few different records for {n_of(k, 'coefficient')}, and {?is/are} left out of
-           the two stages: {some_of(lost)}."
+           too few different records for {n_of(k, 'coefficient')}, and
+           {cli::qty(length(lost))}{?is/are} left out of the two stages: {some_of(lost)}."
   ), "short_subjects", subjects = lost)
 }
 
@@ -1759,6 +1759,22 @@ abort_simulate_group_empty <- function(groups, call) {
     "Every group with a share of the heritability must have SNPs that vary.",
     "x" = "None in {some_of(groups)}."
   ), "simulate_groups", groups = groups, call = call)
+}
+
+abort_simulate_group_causal <- function(groups, call) {
+  abort_kinlmm(c(
+    "Every group with a share of the heritability must have causal SNPs.",
+    "x" = "{.arg causal} has none in {some_of(groups)}."
+  ), "simulate_groups", groups = groups, call = call)
+}
+
+# n: samples or records.
+abort_simulate_few <- function(n, call) {
+  abort_kinlmm(c(
+    "There must be more samples to have given variances in the sample.",
+    "x" = "{n} values can't be uncorrelated with their mean and the other parts.",
+    "i" = "{.code scale = \"population\"} allows it."
+  ), "simulate_few", call = call)
 }
 
 # side: "row" for ids of samples, "column" for names of covariates.

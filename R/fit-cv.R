@@ -38,7 +38,7 @@
 #'   \item{by_fold}{data frame: `rep`, `fold`, `n` (records predicted), `correlation`,
 #'     `intercept` and `slope` of observed on predicted values, `mse`}
 #'   \item{by_repeat}{the same over all folds of a repeat}
-#'   \item{variances}{matrix with a row for each fold, as in [influence()][influence.lmmfit]:
+#'   \item{variances}{matrix with a row for each row of `by_fold`, as in [influence()][influence.lmmfit]:
 #'     the variances with which it was predicted}
 #'   \item{settings}{`folds`, `groups`, `repeats`, `refit`, `h2`, `formula`, and the numbers of
 #'     folds `failed` and `not_converged`}
@@ -245,10 +245,11 @@ summary.cross_validation <- function(object, ...) {
   pooled <- add(object$by_repeat)
   what <- c("correlation", if (!is.null(h2)) "accuracy", "intercept", "slope", "mse")
   over <- function(table, f) {
-    vapply(table[what], function(x) f(x[is.finite(x)]), numeric(1))
+    vapply(table[what], f, numeric(1))
   }
-  data.frame(mean = over(by_fold, mean), sd = over(by_fold, stats::sd),
-             pooled = over(pooled, mean), row.names = what)
+  spread <- function(x) stats::sd(x, na.rm = TRUE)
+  data.frame(mean = over(by_fold, mean_or_na), sd = over(by_fold, spread),
+             pooled = over(pooled, mean_or_na), row.names = what)
 }
 
 #' @rdname cross_validate
@@ -283,7 +284,10 @@ print.cross_validation <- function(x, digits = 4L, ...) {
               accuracy = paste0("correlation / sqrt(h2 = ", format(at$h2, digits = 3L), ")"),
               intercept = "intercept", slope = "slope", mse = "mean squared difference")
   rownames(table) <- labels[rownames(table)]
-  print(format(table, digits = digits))
+  cells <- vapply(table, format, character(nrow(table)), digits = digits)
+  cells[is.na(table)] <- "-"
+  dimnames(cells) <- dimnames(table)
+  print(noquote(cells), right = TRUE)
   invisible(x)
 }
 

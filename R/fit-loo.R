@@ -77,7 +77,7 @@ check_residual <- function(fit, call) {
 # A factor over the records: of variables by name, or of a vector.
 left_out_groups <- function(fit, by, arg, call) {
   n <- length(fit$y)
-  if (is.character(by) && length(by) != n) {
+  if (is.character(by) && length(by) > 0L && length(by) != n) {
     known <- union(vapply(fit$random, `[[`, character(1), "group"), names(fit$frame))
     unknown <- setdiff(by, known)
     if (length(unknown) == 0L) return(deletion_groups(fit, by, NULL, call))
@@ -382,15 +382,19 @@ prediction_accuracy <- function(observed, predicted) {
   slope <- if (spread(x)) stats::cov(x, y) / stats::var(x) else NA_real_
   data.frame(n = length(y),
              correlation = if (spread(x) && spread(y)) stats::cor(x, y) else NA_real_,
-             intercept = mean(y) - slope * mean(x), slope = slope, mse = mean((y - x)^2))
+             intercept = mean_or_na(y) - slope * mean_or_na(x), slope = slope,
+             mse = mean_or_na((y - x)^2))
 }
+
+# Of known values.
+mean_or_na <- function(x) if (all(is.na(x))) NA_real_ else mean(x, na.rm = TRUE)
 
 #' @rdname leave_one_out
 #' @export
 summary.leave_one_out <- function(object, ...) {
   rlang::check_dots_empty()
   data.frame(prediction_accuracy(object$observed, object$predicted),
-             ratio = mean(object$residual^2 / object$pev, na.rm = TRUE))
+             ratio = mean_or_na(object$residual^2 / object$pev))
 }
 
 #' @rdname leave_one_out
@@ -418,7 +422,8 @@ print.leave_one_out <- function(x, ...) {
       "Variances: those of the fit to all records; fixed effects estimated anew\n\n",
       sep = "")
   at <- summary(x)
-  if (at$n < nrow(x)) cat("Not predicted: ", count(nrow(x) - at$n), "\n", sep = "")
+  if (at$n < nrow(x)) cat("Not predicted: ", n_of(nrow(x) - at$n, "record"), "\n", sep = "")
+  if (at$n == 0L) return(invisible(x))
   print_accuracy(list(correlation = "correlation of observed and predicted",
                       slope = "slope of observed on predicted",
                       intercept = "intercept",
@@ -445,6 +450,9 @@ plot.leave_one_out <- function(x, ...) {
 draw_predictions <- function(observed, predicted, xlab = "Predicted", ylab = "Observed",
                              pch = 16, cex = 0.6, ...) {
   ink <- plot_ink()
+  if (all(is.na(predicted))) {
+    abort_argument("x", "predictions of one record or more", "none", rlang::caller_env())
+  }
   graphics::plot(predicted, observed, type = "n", xlab = xlab, ylab = ylab, las = 1,
                  bty = "l", ...)
   graphics::abline(0, 1, col = ink$rule, lty = 2)

@@ -48,7 +48,7 @@
 #'   matrix has no alleles: it must count the same ones.
 #' @param i,j,drop,... as for a data frame; in `print()` and `predict()` not used, in `plot()`
 #'   passed to [graphics::plot.default()].
-#' @param ylab title of the vertical axis.
+#' @param ylab title of the vertical axis, drawn above it.
 #' @param n (`integer(1)`) how many effects to print, the largest ones.
 #' @param row.names,optional not used.
 #'
@@ -96,6 +96,8 @@ marker_effects <- function(fit, geno, term = NULL, column = NULL, pev = FALSE,
   check_flag(pev)
   at <- kernel_place(fit, term, column, call)
   settings <- list(method = method, maf = maf, missing = missing)
+  # in a matrix that says how it was made they are not looked at again
+  kernel_settings(NULL, settings, call)
   found <- kernel_markers(fit, at, as_genotypes(geno), settings, call)
   map <- found$geno$map[found$used, ]
   out <- data.frame(map[c("chr", "snp", "pos")], effect_allele = map$a1,
@@ -120,7 +122,7 @@ marker_columns <- c("chr", "snp", "pos", "effect_allele", "other_allele", "eaf",
 # The term and the column that are meant: list(label, column, index).
 kernel_place <- function(fit, term, column, call) {
   kernels <- Filter(function(one) !is.null(one$kernel), fit$random)
-  if (length(kernels) == 0L) abort_marker_term(names(fit$random), NULL, call)
+  if (length(kernels) == 0L) abort_marker_term(NULL, NULL, call)
   label <- names(kernels)
   if (!is.null(term)) {
     check_string(term, call = call)
@@ -344,6 +346,7 @@ as.data.frame.marker_effects <- function(x, row.names = NULL, optional = FALSE, 
 #' @export
 print.marker_effects <- function(x, n = 10L, ...) {
   model <- attr(x, "model")
+  n <- check_count(n, 0L)
   if (is.null(model)) {
     print(as.data.frame(x))
     return(invisible(x))
@@ -359,6 +362,8 @@ print.marker_effects <- function(x, n = 10L, ...) {
     cat("\nThe variance of the term is estimated as zero: all effects are zero.\n")
     return(invisible(x))
   }
+  n <- min(n, nrow(x))
+  if (n == 0L) return(invisible(x))
   cat("\nLargest effects of one copy, in size:\n")
   largest <- utils::head(order(-abs(x$effect)), n)
   print_markers(x[largest, ])
@@ -381,27 +386,31 @@ print_markers <- function(x) {
 plot.marker_effects <- function(x, ylab = "Effect of one copy", ...) {
   on_map <- !x$chr %in% c(NA, "0")
   if (!any(on_map)) on_map[] <- TRUE
-  x <- x[on_map, ]
+  x <- x[on_map & is.finite(x$effect), ]
+  if (nrow(x) == 0L) {
+    abort_argument("x", "effects of one SNP or more", "empty", rlang::current_env())
+  }
   layout <- genome_layout(replace(x$chr, is.na(x$chr), ""), x$pos)
-  height <- max(abs(x$effect), .Machine$double.xmin)
+  height <- max(abs(x$effect))
+  if (height == 0) height <- 1
   single <- length(layout$label) == 1L
   seen <- not_hidden(layout$at, 2 * x$effect / height, max(layout$end), 4)
   plot_frame(list(
     xlim = range(layout$at) + c(-1, 1) * 0.01 * max(layout$end),
     ylim = c(-1, 1) * 1.05 * height, ylab = "",
     xlab = if (!single) "Chromosome" else if (layout$label == "") "SNP" else
-      paste("Position on chromosome", layout$label)
+      paste("Position on chromosome", layout$label, "(Mb)")
   ), ...)
-  # small effects have wide labels
-  graphics::mtext(ylab, 2, line = 3, las = 0)
+  # beside the axis small effects, which have wide labels, would run into it
+  graphics::mtext(ylab, 3, line = 0.3, adj = 0, cex = graphics::par("cex"))
   graphics::abline(h = 0, col = plot_colours$line)
   colour <- c(plot_colours$even, plot_colours$odd)[layout$index %% 2L + 1L]
   graphics::points(layout$at[seen], x$effect[seen], pch = 19, cex = 0.45,
                    col = colour[seen])
-  if (single) {
-    graphics::axis(1, lwd = 0, lwd.ticks = 1, col.ticks = plot_colours$line)
+  if (!single) chromosome_axis(layout) else if (layout$label != "") {
+    megabase_axis(layout$at)
   } else {
-    chromosome_axis(layout)
+    graphics::axis(1, lwd = 0, lwd.ticks = 1, col.ticks = plot_colours$line)
   }
   invisible(x)
 }

@@ -121,6 +121,7 @@ report_convergence <- function(fit) {
 }
 
 check_fit <- function(fit, arg = rlang::caller_arg(fit), call = rlang::caller_env()) {
+  if (missing(fit)) abort_argument(arg, "given", "missing", call)
   if (!inherits(fit, "lmmfit")) {
     abort_argument(arg, "a model fitted by lmmfit()", describe(fit), call)
   }

@@ -22,10 +22,11 @@ plot_ink <- function() {
   list(point = grDevices::adjustcolor("#1b4f72", 0.55), line = "#c0392b", rule = "grey70")
 }
 
-plot_fitted <- function(x, xlab = "Fitted values", ylab = "Scaled residuals", ...) {
+plot_fitted <- function(x, xlab = "Fitted values", ylab = "Scaled residuals",
+                        kind = "pearson", ...) {
   ink <- plot_ink()
   fitted <- stats::na.omit(fitted(x))
-  residuals <- stats::na.omit(residuals(x, "pearson", scaled = TRUE))
+  residuals <- stats::na.omit(residuals(x, kind, scaled = TRUE))
   graphics::plot(fitted, residuals, xlab = xlab, ylab = ylab, pch = 16, col = ink$point,
                  las = 1, bty = "l", ...)
   graphics::abline(h = 0, col = ink$rule)
@@ -34,9 +35,10 @@ plot_fitted <- function(x, xlab = "Fitted values", ylab = "Scaled residuals", ..
   }
 }
 
-plot_quantiles <- function(x, xlab = "Normal quantiles", ylab = "Scaled residuals", ...) {
+plot_quantiles <- function(x, xlab = "Normal quantiles", ylab = "Scaled residuals",
+                           kind = "pearson", ...) {
   ink <- plot_ink()
-  residuals <- stats::na.omit(residuals(x, "pearson", scaled = TRUE))
+  residuals <- stats::na.omit(residuals(x, kind, scaled = TRUE))
   stats::qqnorm(residuals, main = "", xlab = xlab, ylab = ylab, pch = 16, col = ink$point,
                 las = 1, bty = "l", ...)
   stats::qqline(residuals, col = ink$line, lwd = 2)

@@ -72,6 +72,7 @@ geno_block <- function(geno, markers, call = rlang::caller_env()) {
 
 # Genotypes from whatever a user may pass for them.
 as_genotypes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
+  if (missing(x)) abort_argument(arg, "given", "missing", call)
   if (inherits(x, "genotypes")) return(x)
   if (is.matrix(x) && is.numeric(x)) return(genotype_matrix(x, arg, call))
   abort_argument(arg, "genotypes from read_bed(), or a numeric matrix of samples x SNPs",
@@ -97,6 +98,9 @@ as_genotypes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env
     columns <- resolve_index(j, snp_ids(x), "SNP", call)
     x$map <- take_rows(x$map, columns)
     x$marker_index <- x$marker_index[columns]
+    # of simulate_genotypes()
+    frequency <- attr(x, "frequency")
+    if (!is.null(frequency)) attr(x, "frequency") <- frequency[, columns, drop = FALSE]
   }
   x
 }

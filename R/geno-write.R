@@ -40,6 +40,11 @@
 write_bed <- function(geno, prefix) {
   call <- rlang::current_env()
   geno <- as_genotypes(geno)
+  if (missing(prefix)) abort_argument("prefix", "given", "missing", call)
+  if (any(dim(geno) == 0L)) {
+    found <- paste("of", n_of(nrow(geno), "sample"), "and", n_of(ncol(geno), "SNP"))
+    abort_argument("geno", "genotypes of a sample and a SNP or more", found, call)
+  }
   threads <- n_threads(call)
   write_plink(prefix, geno$samples, geno$map, function(path) {
     result <- with_progress("Writing genotypes", ncol(geno), function(tick) {

@@ -69,12 +69,16 @@ plot_manhattan <- function(x, y, p, ...) {
   colour[y > min(-log10(5e-8), bonferroni)] <- plot_colours$hit
   graphics::points(at[seen], y[seen], pch = 19, cex = 0.45, col = colour[seen])
   if (single) {
-    ticks <- pretty(range(at))
-    graphics::axis(1, ticks, format(ticks / 1e6, trim = TRUE), lwd = 0, lwd.ticks = 1,
-                   col.ticks = plot_colours$line)
+    megabase_axis(at)
   } else {
     chromosome_axis(layout)
   }
+}
+
+megabase_axis <- function(at) {
+  ticks <- pretty(range(at))
+  graphics::axis(1, ticks, format(ticks / 1e6, trim = TRUE), lwd = 0, lwd.ticks = 1,
+                 col.ticks = plot_colours$line)
 }
 
 # Places on one axis: chromosomes in order with gaps of 1% between them.

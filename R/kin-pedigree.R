@@ -71,6 +71,7 @@ pedigree_kinship <- function(pedigree, inverse = FALSE) {
   if (inverse && !requireNamespace("Matrix", quietly = TRUE)) {
     abort_package("Matrix", "pedigree_kinship(inverse = TRUE)", call)
   }
+  if (missing(pedigree)) abort_argument("pedigree", "given", "missing", call)
   ped <- read_pedigree(pedigree, "pedigree", call)
   n <- length(ped$id)
   if (!inverse) {
@@ -87,6 +88,7 @@ pedigree_kinship <- function(pedigree, inverse = FALSE) {
 #' @export
 inbreeding <- function(pedigree) {
   call <- rlang::current_env()
+  if (missing(pedigree)) abort_argument("pedigree", "given", "missing", call)
   ped <- read_pedigree(pedigree, "pedigree", call)
   coefficients <- pedigree_inbreeding(ped, call)
   own <- seq.int(length(ped$id) - nrow(pedigree) + 1L, length.out = nrow(pedigree))

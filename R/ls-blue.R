@@ -81,7 +81,7 @@ blue <- function(formula, data = NULL, weights, covariance = NULL, kinship = NUL
   here <- rlang::current_env()
   if (missing(formula)) abort_argument("formula", "given", "missing", here)
   formula <- as_formula(formula, here)
-  if (!is.null(sigma2)) check_number(sigma2, .Machine$double.xmin)
+  if (!is.null(sigma2)) check_positive(sigma2)
   if (!is.matrix(G)) G <- check_choice(G, c("reflexive", "moore-penrose"))
   check_flag(full)
   check_shares(kinship, h2, here)
@@ -115,8 +115,7 @@ fixed_model <- function(formula, mf_call, data, groups, full, contrasts, env, ca
   }
   frame <- one_response(model_frame(parts, mf_call, data, env, call), call)
   terms <- frame_terms(parts$fixed, frame$frame)
-  contrasts <- known_contrasts(contrasts, terms, call)
-  if (full) contrasts <- c(contrasts, full_contrasts(terms, frame$frame, names(contrasts)))
+  contrasts <- chosen_contrasts(contrasts, full, terms, frame$frame, call)
   design <- design_matrix(terms, frame$frame, contrasts, "fixed effects", call)
   if (ncol(design$X) == 0L) abort_no_fixed(call)
   list(formula = parts$formula, frame = frame, terms = terms, design = design)
@@ -134,11 +133,13 @@ one_response <- function(frame, call) {
   frame
 }
 
-# A column for each level of the factors of `terms`, but those in `given`.
-full_contrasts <- function(terms, frame, given) {
+# Those given; with `full` a column for each level of all other factors.
+chosen_contrasts <- function(contrasts, full, terms, frame, call) {
+  contrasts <- known_contrasts(contrasts, terms, call)
+  if (!full) return(contrasts)
   levels <- stats::.getXlevels(terms, frame)
-  levels <- levels[setdiff(names(levels), given)]
-  lapply(levels, function(x) stats::contr.treatment(x, contrasts = FALSE))
+  levels <- levels[setdiff(names(levels), names(contrasts))]
+  c(contrasts, lapply(levels, function(x) stats::contr.treatment(x, contrasts = FALSE)))
 }
 
 check_shares <- function(kinship, h2, call) {
@@ -327,19 +328,19 @@ print_blue_head <- function(x) {
 #' @param type of residuals: `"response"`, y - X b; `"pearson"`, times the square root of the
 #'   weights; or `"normalized"`, made uncorrelated by the Cholesky factor of V.
 #' @param scaled (`logical(1)`) divide the residuals by sigma.
-#' @param which (`character(1)`) scaled residuals against fitted values (`"fitted"`), or
-#'   their normal quantile plot (`"qq"`).
+#' @param which (`character(1)`) scaled residuals, of the type `"normalized"`, against fitted
+#'   values (`"fitted"`), or their normal quantile plot (`"qq"`).
 #' @param REML (`logical(1)`) the likelihood of the data free of fixed effects. That of a
 #'   rank-deficient X is of its first independent columns.
 #' @param digits significant digits.
 #' @param signif.stars (`logical(1)`) mark small p-values by stars.
 #' @param ... in `plot()` passed to [graphics::plot()]; else not used.
 #' @return `deviance()`: the residual sum of squares, in the metric of V. `summary()`: a list of
-#'   class `summary.blue` with the table `coefficients` (p x 4; NA in the rows of coefficients that are not estimable but for the estimate, the value in
-#'   the solution), and `estimable` (p). `confint()`: p x 2, NA in such rows. `predict()`:
-#'   means X b of new records, NA, with a message, where they are not estimable; with
-#'   `se.fit` a list of `fit` and `se.fit`. `logLik()`: at the ML (REML) estimate of sigma2,
-#'   or at the known one.
+#'   class `summary.blue` with the table `coefficients` (p x 4; where a coefficient is not
+#'   estimable NA but for the estimate, the value in the solution), and `estimable` (p).
+#'   `confint()`: p x 2, NA in such rows. `predict()`: means X b of new records, NA, with a
+#'   message, where they are not estimable; with `se.fit` a list of `fit` and `se.fit`.
+#'   `logLik()`: at the ML (REML) estimate of sigma2, or at the known one.
 #' @examples
 #' fit <- blue(distance ~ age + Sex, nlme::Orthodont)
 #' summary(fit)
@@ -361,6 +362,8 @@ print_blue_variance <- function(x, digits) {
   cat("\nsigma2: ")
   if (x$known) {
     cat(format(x$sigma2, digits = digits), ", taken as known\n", sep = "")
+  } else if (x$df == 0L) {
+    cat("not estimable, no degrees of freedom are left\n")
   } else {
     cat(format(x$sigma2, digits = digits), " = RSS / ", x$df, " (unbiased), ",
         format(x$sigma2_ml, digits = digits), " = RSS / ", x$n, " (ML)\n", sep = "")
@@ -406,7 +409,7 @@ print.summary.blue <- function(x, digits = max(3L, getOption("digits") - 3L),
         "\n    estimable() tests combinations that do\n", sep = "")
   }
   print_blue_variance(x, digits)
-  if (!x$known) cat("t tests on ", x$df, " degrees of freedom\n", sep = "")
+  if (!x$known && x$df > 0L) cat("t tests on ", x$df, " degrees of freedom\n", sep = "")
   invisible(x)
 }
 
@@ -450,7 +453,8 @@ weights.blue <- function(object, ...) stats::naresid(object$na.action, object$we
 #' @export
 plot.blue <- function(x, which = c("fitted", "qq"), ...) {
   which <- check_choice(which, c("fitted", "qq"))
-  if (which == "fitted") plot_fitted(x, ...) else plot_quantiles(x, ...)
+  draw <- if (which == "fitted") plot_fitted else plot_quantiles
+  draw(x, kind = "normalized", ...)
   invisible(x)
 }
 
@@ -481,7 +485,9 @@ logLik.blue <- function(object, REML = FALSE, ...) {
     A <- object$A[object$kept, object$kept, drop = FALSE]
     logdet <- logdet + as.numeric(determinant(A)$modulus)
   }
-  value <- -0.5 * (logdet + dof * log(2 * pi * sigma2) + object$rss / sigma2)
+  quadratic <- if (object$known) object$rss / sigma2 else dof
+  scale <- if (dof > 0L) dof * log(2 * pi * sigma2) else 0
+  value <- -0.5 * (logdet + scale + quadratic)
   structure(value, df = object$rank + !object$known, nobs = object$n, nall = object$n,
             class = "logLik")
 }

@@ -22,7 +22,8 @@
 #' @param ddf for a model of [lmmfit()]: how to find degrees of freedom, see [contest()].
 #' @param ... not used; anything here is an error.
 #' @return A data frame of class `estimable` with a row for each of `L`: `estimable`,
-#'   `Estimate`, `Std. Error`, `df` (Inf where sigma2 is known), `t value` and `Pr(>|t|)`;
+#'   `Estimate`, `Std. Error` (NA for equations made with `pev = FALSE`), `df` (Inf where
+#'   sigma2 is known), `t value` and `Pr(>|t|)`;
 #'   its attribute `L` is the matrix.
 #' @references Searle SR (1971). Linear Models. Wiley, New York.
 #' @examples
@@ -33,14 +34,19 @@
 #'                  dominance = "genotypeQq - (genotypeQQ + genotypeqq) / 2",
 #'                  alone = "genotypeQQ"))
 #' @export
-estimable <- function(object, L, ...) UseMethod("estimable")
+estimable <- function(object, L, ...) {
+  if (missing(object)) abort_argument("object", "given", "missing", rlang::current_env())
+  if (missing(L)) abort_argument("L", "given", "missing", rlang::current_env())
+  UseMethod("estimable")
+}
 
 #' @rdname estimable
 #' @export
 estimable.blue <- function(object, L, strict = FALSE, ...) {
   rlang::check_dots_empty()
+  check_flag(strict)
   L <- check_functions(L, colnames(object$X), rlang::current_env())
-  known <- known_functions(L, object$X, check_flag(strict), rlang::current_env())
+  known <- known_functions(L, object$X, strict, rlang::current_env())
   df <- if (object$known) Inf else object$df
   estimable_table(L, known, object$coefficients, object$vcov, df)
 }
@@ -49,9 +55,10 @@ estimable.blue <- function(object, L, strict = FALSE, ...) {
 #' @export
 estimable.mme <- function(object, L, strict = FALSE, ...) {
   rlang::check_dots_empty()
+  check_flag(strict)
   L <- check_functions(L, colnames(object$X), rlang::current_env())
-  known <- known_functions(L, object$X, check_flag(strict), rlang::current_env())
-  estimable_table(L, known, object$beta, object$vcov, Inf)
+  known <- known_functions(L, object$X, strict, rlang::current_env())
+  estimable_table(L, known, object$beta, known_vcov(object), Inf)
 }
 
 #' @rdname estimable
@@ -60,10 +67,11 @@ estimable.lmmfit <- function(object, L, strict = FALSE,
                              ddf = c("Satterthwaite", "Kenward-Roger"), ...) {
   rlang::check_dots_empty()
   here <- rlang::current_env()
+  check_flag(strict)
   ddf <- check_ddf(ddf, here, c("Satterthwaite", "Kenward-Roger"))
   X <- all_columns_design(object, here)
   L <- check_functions(L, colnames(X), here)
-  known <- known_functions(L, X, check_flag(strict), here)
+  known <- known_functions(L, X, strict, here)
   out <- estimable_table(L, known, numeric(ncol(X)), matrix(0, ncol(X), ncol(X)), NA)
   out[known, "Estimate"] <- NA
   if (!any(known)) return(out)
@@ -151,7 +159,7 @@ print.estimable <- function(x, digits = max(3L, getOption("digits") - 3L), ...) 
 
 # L as a matrix with all columns, rows named.
 check_functions <- function(L, names, call) {
-  if (is.character(L)) return(parse_functions(L, names, call))
+  if (is.character(L) && length(L) > 0L) return(parse_functions(L, names, call))
   if (is.data.frame(L)) L <- as.matrix(L)
   if (!is.numeric(L) || length(dim(L)) > 2L) {
     abort_contrast("be numeric or text", paste("It is", describe(L)), call)
@@ -170,6 +178,11 @@ check_functions <- function(L, names, call) {
   } else {
     unknown <- setdiff(colnames(L), names)
     if (length(unknown) > 0L) abort_coefficients(unknown, names, call)
+    twice <- unique(colnames(L)[duplicated(colnames(L))])
+    if (length(twice) > 0L) {
+      abort_contrast("have one column for a coefficient", paste("Repeated:", some_of(twice)),
+                     call)
+    }
     whole <- matrix(0, nrow(L), length(names))
     whole[, match(colnames(L), names)] <- L
     rownames(whole) <- rownames(L)
@@ -216,8 +229,9 @@ parse_function <- function(text, units, call) {
     name <- as_text(e[[1L]])
     parts <- lapply(as.list(e)[-1L], linear)
     constant <- vapply(parts, `[[`, NA, "constant")
-    good <- switch(name, `(` = TRUE, `+` = , `-` = all(constant) || !any(constant),
-                   `*` = any(constant), `/` = constant[[2L]], FALSE)
+    two <- length(parts) == 2L
+    good <- switch(name, `(` = !two, `+` = , `-` = all(constant) || !any(constant),
+                   `*` = two && any(constant), `/` = two && constant[[2L]], FALSE)
     if (!good) abort_function(text, call)
     value <- do.call(name, lapply(parts, `[[`, "value"))
     list(constant = all(constant), value = value)

@@ -82,7 +82,10 @@
 #' # at the estimates of a fit
 #' mme(lmmfit(distance ~ age + (age | Subject), nlme::Orthodont))
 #' @export
-mme <- function(object, ...) UseMethod("mme")
+mme <- function(object, ...) {
+  if (missing(object)) abort_argument("object", "given", "missing", rlang::current_env())
+  UseMethod("mme")
+}
 
 #' @rdname mme
 #' @export
@@ -104,11 +107,10 @@ mme.formula <- function(object, data = NULL, kinship = NULL, variances, residual
   kernel <- function(expr) eval_kernel(expr, data, object, env, here)
   random <- label_terms(model_random(parts, frame$frame, kinship, kernel, here, TRUE))
   terms <- frame_terms(parts$fixed, frame$frame)
-  contrasts <- known_contrasts(contrasts, terms, here)
-  if (full) contrasts <- c(contrasts, full_contrasts(terms, frame$frame, names(contrasts)))
+  contrasts <- chosen_contrasts(contrasts, full, terms, frame$frame, here)
   X <- design_matrix(terms, frame$frame, contrasts, "fixed effects", here)$X
   if (is.null(residual)) residual <- residual_of(variances, here)
-  residual <- check_number(residual, .Machine$double.xmin)
+  residual <- check_positive(residual)
   variances <- check_variances(variances, random, here)
   new_mme(X, frame, random, variances, residual, sparse, pev, parts$formula, call)
 }
@@ -498,12 +500,17 @@ print_mme_form <- function(x) {
   }
 }
 
+# NA with `pev = FALSE`.
+known_vcov <- function(x) {
+  p <- length(x$beta)
+  if (is.null(x$vcov)) matrix(NA_real_, p, p) else x$vcov
+}
+
 #' @rdname mme
 #' @export
 summary.mme <- function(object, ...) {
   rlang::check_dots_empty()
-  se <- if (is.null(object$vcov)) rep(NA_real_, length(object$beta)) else
-    sqrt(pmax(diag(object$vcov), 0))
+  se <- sqrt(pmax(diag(known_vcov(object)), 0))
   known <- estimable_rows(diag(length(object$beta)), row_space(object$X))
   se[!known] <- NA
   z <- object$beta / se
@@ -515,7 +522,7 @@ summary.mme <- function(object, ...) {
                  levels = nrow(object$u[[label]]),
                  sd = apply(object$u[[label]], 2L, stats::sd),
                  pev = colMeans(object$pev[[label]]),
-                 reliability = colMeans(object$reliability[[label]], na.rm = TRUE),
+                 reliability = apply(object$reliability[[label]], 2L, mean_or_na),
                  row.names = NULL)
     }))
   }
@@ -535,9 +542,11 @@ print.summary.mme <- function(x, digits = max(3L, getOption("digits") - 3L), ...
   rownames(table)[!x$estimable] <- paste(rownames(table)[!x$estimable], "(not estimable)")
   stats::printCoefmat(table, digits = digits, na.print = "", signif.stars = FALSE,
                       has.Pvalue = any(!is.na(table[, 4L])))
-  if (!is.null(x$effects)) {
-    cat("\nRandom effects (BLUP): standard deviation of the predictions, means of their",
-        "error\nvariance (PEV) and reliability:\n")
+  if (is.null(x$effects)) {
+    cat("\nNo standard errors and error variances: made with pev = FALSE\n")
+  } else {
+    cat("\nRandom effects (BLUP): standard deviation of the predictions, means of their\n",
+        "prediction error variances (PEV) and reliabilities:\n", sep = "")
     print(x$effects, digits = digits, row.names = FALSE)
   }
   invisible(x)
@@ -603,6 +612,7 @@ blup.mme <- function(object, ...) {
 #' v_forms(mme(lmmfit(distance ~ age + (age | Subject), nlme::Orthodont)))
 #' @export
 v_forms <- function(object) {
+  if (missing(object)) abort_argument("object", "given", "missing", rlang::current_env())
   if (!inherits(object, "mme")) {
     abort_argument("object", "made by mme()", describe(object), rlang::current_env())
   }

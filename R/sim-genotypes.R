@@ -99,11 +99,12 @@ simulate_genotypes <- function(n, m, maf = c(0.05, 0.5), frequency = NULL, block
                                missing = 0, pedigree = NULL, chromosomes = 1, length = 100,
                                file = NULL) {
   call <- rlang::current_env()
+  if (missing(m)) abort_argument("m", "given", "missing", call)
   m <- check_count(m)
   chromosomes <- check_count(chromosomes, max = m)
   length <- check_positive(length)
   missing <- check_share_below_one(missing)
-  if (!is.null(file)) plink_stem(file, call)
+  if (!is.null(file)) plink_stem(check_string(file), call)
   samples <- simulated_samples(if (missing(n)) NULL else n, pedigree, populations, call)
   map <- simulated_map(m, chromosomes, length)
   K <- max(1L, length(populations))
@@ -168,7 +169,7 @@ read_simulated_pedigree <- function(pedigree, call) {
   ped$mother <- c("0", ped$id)[ped$dam + 1L]
   n <- length(ped$id)
   ped$sex <- integer(n)
-  if (!is.null(pedigree$sex)) {
+  if ("sex" %in% names(pedigree)) {
     own <- seq.int(n - nrow(pedigree) + 1L, length.out = nrow(pedigree))
     ped$sex[own] <- match(as.character(pedigree$sex), c("1", "2"), nomatch = 0L)
   }
@@ -220,13 +221,6 @@ check_share_below_one <- function(x, arg = rlang::caller_arg(x), call = rlang::c
   force(arg)
   x <- check_number(x, 0, 1, arg, call)
   if (x == 1) abort_argument(arg, "below 1", "1", call)
-  x
-}
-
-check_positive <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env()) {
-  force(arg)
-  x <- check_number(x, 0, arg = arg, call = call)
-  if (x == 0) abort_argument(arg, "above 0", "0", call)
   x
 }
 

@@ -47,8 +47,8 @@
 #'   number of causal SNPs (with `groups` one for each, by name), or ids of SNPs.
 #' @param groups `NULL`, or a factor (or anything [factor()] takes) with the group of every
 #'   SNP; those with `NA` have no effect.
-#' @param shares `NULL` (the default: all SNPs alike), or shares of h2 by group, named,
-#'   that add up to 1.
+#' @param shares `NULL` (the default: in proportion to the SNPs of the groups, none for groups
+#'   that `causal` leaves without), or shares of h2 by group, named, that add up to 1.
 #' @param method A string: see the model. The default, `"standardized"`, is that of Yang et
 #'   al. (2010).
 #' @param rg,re A number from -1 to 1, or a correlation matrix of traits.
@@ -78,6 +78,7 @@
 #' (too few SNPs that vary, or unknown ids); `kinlmm_error_simulate_groups` (groups without
 #' SNPs, shares that do not fit); `kinlmm_error_simulate_covariates` (samples without
 #' covariates); `kinlmm_error_simulate_cases` (too few of them; says how many there are);
+#' `kinlmm_error_simulate_few` (too few samples for given variances on `"sample"` scale);
 #' those of the relationship matrix or pedigree.
 #'
 #' @references
@@ -119,6 +120,7 @@ simulate_trait <- function(x, h2 = 0.5, pi = 1, causal = NULL, groups = NULL, sh
   rg <- check_trait_correlation(rg, t, call)
   re <- check_trait_correlation(re, t, call)
   scale <- check_choice(scale, c("population", "sample"))
+  if (missing(x)) abort_argument("x", "given", "missing", call)
   source <- trait_source(x, call)
   snps <- list(pi = pi, causal = causal, groups = groups, shares = shares,
                method = check_choice(method, c("standardized", "centered")))
@@ -128,7 +130,7 @@ simulate_trait <- function(x, h2 = 0.5, pi = 1, causal = NULL, groups = NULL, sh
   X <- trait_covariates(covariates, beta, source$id, call)
   check_cases(prevalence, cases, controls, t, records, call)
   g <- draw_genetic(source, h2, rg, snps, scale == "sample", call)
-  parts <- draw_environment(g$values, h2, permanent, re, records, scale == "sample")
+  parts <- draw_environment(g$values, h2, permanent, re, records, scale == "sample", call)
   who <- rep(seq_len(n), records)
   fixed <- if (is.null(X)) 0 else drop(X[who, , drop = FALSE] %*% beta)
   y <- fixed + g$values[who, , drop = FALSE] + parts$c[who, , drop = FALSE] + parts$e
@@ -348,6 +350,9 @@ draw_effects <- function(geno, h2, rg, snps, call) {
   moments <- check_core(moments, errors, call)
   prior <- effect_prior(snp_ids(geno), moments$variance, snps, call)
   at <- prior$at
+  if (length(at) == 0L && !is.null(snps$causal) && any(h2 > 0)) {
+    abort_argument("causal", "one SNP or more, as `h2` is above 0", "none", call)
+  }
   z <- matrix(stats::rnorm(length(at) * length(h2)), length(at), length(h2))
   z <- z %*% kernel_root(rg)
   B <- z * sqrt(prior$variance) * rep(sqrt(h2), each = length(at))
@@ -376,8 +381,10 @@ effect_prior <- function(ids, variance, snps, call) {
   total[is.na(total)] <- 0
   share <- check_group_shares(snps$shares, total, call)
   drawn <- draw_causal(ids, usable, group, snps, call)
-  mass <- if (is.null(snps$causal)) total * drawn$pi else {
-    tapply(weight * drawn$causal, group, sum)
+  mass <- total * drawn$pi
+  if (!is.null(snps$causal)) {
+    mass <- tapply(weight * drawn$causal, group, sum)
+    share <- causal_shares(share, mass, !is.null(snps$shares), call)
   }
   at <- which(drawn$causal)
   k <- as.character(group[at])
@@ -405,6 +412,15 @@ check_group_shares <- function(shares, total, call) {
   empty <- names(total)[total == 0 & shares[names(total)] > 0]
   if (length(empty) > 0L) abort_simulate_group_empty(empty, call)
   shares[names(total)]
+}
+
+# Groups without causal SNPs have no part in the heritability.
+causal_shares <- function(share, mass, given, call) {
+  empty <- names(share)[share > 0 & !(names(share) %in% names(mass)[which(mass > 0)])]
+  if (length(empty) == 0L) return(share)
+  if (given) abort_simulate_group_causal(empty, call)
+  share[empty] <- 0
+  if (any(share > 0)) share / sum(share) else share
 }
 
 # Which SNPs have an effect, and pi by group.
@@ -457,7 +473,7 @@ check_pi <- function(pi, groups, call) {
 # Environment ----
 
 # list(c, e): permanent environments (n x t) and residuals (records x t).
-draw_environment <- function(g, h2, permanent, re, records, exact) {
+draw_environment <- function(g, h2, permanent, re, records, exact, call) {
   t <- length(h2)
   root <- kernel_root(re)
   draw <- function(n) matrix(stats::rnorm(n * t), n) %*% root
@@ -467,11 +483,13 @@ draw_environment <- function(g, h2, permanent, re, records, exact) {
   who <- rep(seq_len(nrow(g)), records)
   for (k in seq_len(t)) {
     if (exact && permanent > 0) {
-      c[, k] <- exact_part(c[, k], g[, k], permanent)
+      c[, k] <- exact_part(c[, k], g[, k], permanent, call)
     } else {
       c[, k] <- c[, k] * sqrt(permanent)
     }
-    e[, k] <- if (exact) exact_part(e[, k], cbind(g[who, k], c[who, k]), residual[[k]]) else {
+    e[, k] <- if (exact) {
+      exact_part(e[, k], cbind(g[who, k], c[who, k]), residual[[k]], call)
+    } else {
       e[, k] * sqrt(residual[[k]])
     }
   }
@@ -480,9 +498,11 @@ draw_environment <- function(g, h2, permanent, re, records, exact) {
 }
 
 # What of x is orthogonal to the mean and to `others`, with this variance.
-exact_part <- function(x, others, variance) {
-  x <- stats::lm.fit(cbind(1, others), x)$residuals
-  x * sqrt(variance / stats::var(x))
+exact_part <- function(x, others, variance, call) {
+  if (variance == 0) return(0 * x)
+  fit <- stats::lm.fit(cbind(1, others), x)
+  if (fit$df.residual == 0L) abort_simulate_few(length(x), call)
+  fit$residuals * sqrt(variance / stats::var(fit$residuals))
 }
 
 # Liability ----
@@ -533,8 +553,8 @@ print.simulated_trait <- function(x, n = 6L, ...) {
   if (traits > 1L) line("correlation", "genetic ", numbers(truth$rg[upper.tri(truth$rg)]))
   if (truth$permanent_share > 0) line("permanent", numbers(truth$permanent_share))
   if (!is.null(truth$beta)) {
-    line("covariates", paste0(names(truth$beta), " ", format(truth$beta, trim = TRUE),
-                              collapse = ", "))
+    values <- vapply(truth$beta, format, "", digits = 4)
+    line("covariates", paste(names(truth$beta), values, collapse = ", "))
   }
   if (!is.null(truth$prevalence)) {
     line("prevalence", numbers(truth$prevalence), ", liability above ",

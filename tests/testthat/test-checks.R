@@ -56,3 +56,10 @@ test_that("describe() knows what users pass", {
   expect_identical(describe(as_genotypes(random_genotypes(2, 3))),
                    "an object of class genotype_matrix")
 })
+
+test_that("positive numbers are above zero and finite", {
+  expect_identical(check_positive(2L), 2)
+  for (x in list(0, -1, Inf, NA_real_, "1", c(1, 2), NULL)) {
+    expect_kinlmm_error(check_positive(x, "size"), "argument", "`size` must be a single number")
+  }
+})

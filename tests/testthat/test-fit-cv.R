@@ -35,6 +35,11 @@ test_that("each fold is predicted by the fit to the others", {
                    stats::var(expected[own]), tolerance = 1e-4)
   }
   expect_equal(dim(cv$variances), c(4L, 3L))
+  last <- as.data.frame(lme4::VarCorr(part))
+  expect_equal(sort(unname(cv$variances[4, ])), sort(last$vcov), tolerance = 1e-4)
+  known <- cross_validate(fit, folds, refit = FALSE)
+  expect_identical(colnames(known$variances), colnames(cv$variances))
+  expect_equal(unname(known$variances[2, "sigma^2"]), stats::sigma(fit)^2)
 })
 
 test_that("with known variances predictions are in closed form", {
@@ -104,4 +109,13 @@ test_that("results are summarised, printed and plotted", {
   expect_kinlmm_error(cross_validate(fit, rep(1, 108)), "argument", "There is one")
   expect_kinlmm_error(cross_validate(fit, rep(1:2, 54), "Subject"), "argument")
   expect_kinlmm_error(cross_validate(fit, h2 = 2), "argument")
+})
+
+test_that("what single records have no value of is a dash", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  cv <- cross_validate(fit, 108, refit = FALSE)
+  expect_identical(summary(cv)["slope", "mean"], NA_real_)
+  lines <- utils::capture.output(print(cv))
+  expect_match(lines, "^slope +- +- +0.9", all = FALSE)
+  expect_no_match(lines, "NaN")
 })

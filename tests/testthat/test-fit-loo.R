@@ -175,3 +175,21 @@ test_that("groups are names or a value for each record", {
   expect_kinlmm_error(leave_one_out(fit, c(NA, 2:108)), "argument", "1 are missing")
   expect_kinlmm_error(leave_one_out(1), "argument")
 })
+
+test_that("a fit and groups that are not there are errors", {
+  fit <- lmmfit(distance ~ age + (1 | Subject), nlme::Orthodont)
+  expect_kinlmm_error(leave_one_out(), "argument", "`fit` must be given")
+  expect_kinlmm_error(leave_one_out(fit, character()), "argument", "`by`")
+  expect_kinlmm_error(cross_validate(), "argument", "`fit` must be given")
+})
+
+test_that("where nothing can be predicted this is said", {
+  d <- withr::with_seed(1, data.frame(y = stats::rnorm(30), f = factor(rep(1:10, 3)),
+                                      g = factor(rep(1:6, 5))))
+  fit <- suppressMessages(lmmfit(y ~ f + (1 | g), d))
+  out <- suppressMessages(leave_one_out(fit, by = "f"))
+  expect_true(all(is.na(out$predicted)))
+  expect_identical(unlist(summary(out)[-1], use.names = FALSE), rep(NA_real_, 5))
+  expect_output(print(out), "Not predicted: 30 records$")
+  expect_kinlmm_error(plot(out), "argument", "one record or more")
+})

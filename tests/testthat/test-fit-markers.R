@@ -125,7 +125,7 @@ test_that("several kernels, i.i.d. terms and slopes have effects of their own", 
                  tolerance = 1e-9)
   }
   expect_kinlmm_error(marker_effects(fit, at$old), "marker_term",
-                      "Terms of `fit` with one, or without any, are \"id\"")
+                      "Terms of `fit` with one are \"id\"")
   expect_kinlmm_error(marker_effects(fit, at$old, "C"), "marker_term")
 
   slopes <- suppressMessages(lmmfit(y ~ x + kin(x | id, A) + (1 | id), at$d))
@@ -297,4 +297,32 @@ test_that("GEMMA's matrix is as good", {
   effects <- marker_effects(fit, geno)
   expect_equal(nrow(effects), 10783)
   expect_lt(max(abs(predict(effects, geno)[blup(fit)$id] - blup(fit)$value)), 1e-6)
+})
+
+tiny_markers <- function() {
+  withr::with_seed(4, {
+    X <- matrix(stats::rbinom(60 * 30, 2, 0.4), 60,
+                dimnames = list(paste0("i", 1:60), paste0("s", 1:30)))
+    list(X = X, data = data.frame(id = rownames(X), y = X[, 1] + stats::rnorm(60)))
+  })
+}
+
+test_that("effects are drawn where there are any, and arguments are checked", {
+  geno <- tiny_markers()
+  fit <- suppressMessages(lmmfit(y ~ 1 + (1 | id), geno$data,
+                                 kinship = list(id = grm(geno$X, maf = 0))))
+  effects <- marker_effects(fit, geno$X)
+  withr::local_pdf(NULL)
+  expect_kinlmm_error(plot(effects[0, ]), "argument", "one SNP or more")
+  zero <- effects
+  zero$effect <- 0 * zero$effect
+  expect_silent(plot(zero))
+  zero$effect[1] <- NA
+  expect_silent(plot(zero))
+  expect_kinlmm_error(print(effects, n = "a"), "argument", "`n`")
+  expect_output(print(effects[0, ]), "0 of ")
+  expect_kinlmm_error(marker_effects(fit), "argument", "`geno` must be given")
+  expect_kinlmm_error(marker_effects(), "argument", "`fit` must be given")
+  expect_kinlmm_error(marker_effects(fit, geno$X, method = "other"), "argument", "`method`")
+  expect_kinlmm_error(marker_effects(fit, geno$X, maf = 2), "argument", "`maf`")
 })

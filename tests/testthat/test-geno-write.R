@@ -96,3 +96,10 @@ test_that("a .bed that shrinks while it is read is an error of reading", {
   expect_error(write_bed(geno, file.path(dir, "b")), class = "kinlmm_error_bed_size")
   expect_length(list.files(dir), 3)
 })
+
+test_that("nothing to write, or nowhere, is an error", {
+  G <- random_genotypes(4, 3)
+  expect_kinlmm_error(write_bed(G[0, ], tempfile()), "argument", "0 samples and 3 SNPs")
+  expect_kinlmm_error(write_bed(G[, 0], tempfile()), "argument", "`geno`")
+  expect_kinlmm_error(write_bed(G), "argument", "`prefix` must be given")
+})

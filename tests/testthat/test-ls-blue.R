@@ -269,7 +269,7 @@ test_that("a known variance gives normal tests, and no degrees of freedom no tes
   exact <- blue(gain ~ group, d, subset = c(1, 4))
   expect_identical(exact$df, 0L)
   expect_true(all(is.na(summary(exact)$coefficients[, 2:4])))
-  expect_output(print(summary(exact)), "0 degrees of freedom")
+  expect_output(print(summary(exact)), "no degrees of freedom")
   expect_true(all(is.na(confint(exact))))
 })
 
@@ -307,4 +307,25 @@ test_that("the usual functions read a fit", {
     expect_invisible(plot(fit, "qq"))
   })
   expect_gt(file.size(file), 1000)
+})
+
+test_that("without degrees of freedom the variance is said to be unknown", {
+  d <- data.frame(y = c(1, 3), f = c("a", "b"))
+  fit <- blue(y ~ f, d)
+  expect_output(print(fit), "sigma2: not estimable")
+  expect_no_match(utils::capture.output(print(summary(fit))), "t tests")
+  expect_true(all(is.na(confint(fit))))
+  expect_false(is.nan(logLik(blue(y ~ 1, d[1, ]))))
+  expect_false(is.nan(logLik(fit, REML = TRUE)))
+})
+
+test_that("plots show residuals that V has been taken out of", {
+  V <- 4 * 0.9^abs(outer(1:108, 1:108, "-")) * outer(1:108, 1:108)
+  fit <- blue(distance ~ age, nlme::Orthodont, covariance = V)
+  withr::local_pdf(NULL)
+  plot(fit, "qq")
+  expected <- residuals(fit, "normalized", scaled = TRUE)
+  expect_equal(sum(expected^2), 106)
+  expect_gt(graphics::par("usr")[4], max(expected))
+  expect_lt(graphics::par("usr")[4], 1.2 * max(expected) + 0.1)
 })

@@ -79,3 +79,16 @@ test_that("functions of a mixed model count the columns that were dropped", {
   expect_equal(as.data.frame(got)[c(1, 3), 2:6], want, tolerance = 1e-6, ignore_attr = TRUE)
   expect_equal(estimable(plain, L)$Estimate, want$Estimate)
 })
+
+test_that("functions that can't be read are errors that name L", {
+  fit <- blue(distance ~ age + Sex, nlme::Orthodont)
+  expect_kinlmm_error(estimable(fit), "argument", "`L` must be given")
+  expect_kinlmm_error(estimable(), "argument", "`object` must be given")
+  expect_kinlmm_error(estimable(fit, character()), "argument", "numeric or text")
+  for (text in c("`/`(age)", "`(`(age, age)", "age * age", "age +", "2")) {
+    expect_kinlmm_error(estimable(fit, text), "argument", "sums, differences and multiples")
+  }
+  twice <- matrix(1, 1, 2, dimnames = list(NULL, c("age", "age")))
+  expect_kinlmm_error(estimable(fit, twice), "argument", 'Repeated: "age"')
+  expect_kinlmm_error(estimable(fit, "age", strict = 3), "argument", "`strict`")
+})

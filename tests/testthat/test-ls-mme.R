@@ -302,3 +302,29 @@ test_that("sparse inverses are checked like dense ones", {
   dimnames(S) <- list(NULL, NULL)
   expect_kinlmm_error(make(S), "kinship_noids")
 })
+
+test_that("without prediction error variances nothing fails, and it is said", {
+  equations <- mme(distance ~ age + (1 | Subject), nlme::Orthodont, variances = 2,
+                   residual = 1, pev = FALSE)
+  expect_output(print(summary(equations)), "made with pev = FALSE")
+  table <- estimable(equations, "age")
+  expect_equal(table$Estimate, equations$beta[["age"]])
+  expect_true(is.na(table$`Std. Error`))
+  expect_identical(v_forms(equations)$differences$quantity, c("b_hat", "u_hat"))
+})
+
+test_that("what is missing, and variances that are not positive, are named", {
+  expect_kinlmm_error(mme(), "argument", "`object` must be given")
+  expect_kinlmm_error(v_forms(), "argument", "`object` must be given")
+  expect_kinlmm_error(mme(distance ~ age + (1 | Subject), nlme::Orthodont, variances = 2,
+                          residual = 0), "argument", "`residual` must be a single number")
+  expect_kinlmm_error(blue(distance ~ age, nlme::Orthodont, sigma2 = -1), "argument",
+                      "`sigma2` must be a single number above 0")
+})
+
+test_that("a variance of zero has no reliability, and the summary fits the console", {
+  equations <- mme(distance ~ age + (1 | Subject), nlme::Orthodont, variances = 0,
+                   residual = 1)
+  expect_identical(summary(equations)$effects$reliability, NA_real_)
+  expect_lte(max(nchar(utils::capture.output(print(summary(equations))))), 80)
+})

@@ -291,3 +291,21 @@ test_that("arguments are refused by name", {
   expect_error(simulate_genotypes(5, 5, file = file.path(tempdir(), "no", "x")),
                class = "kinlmm_error_bed_write")
 })
+
+test_that("arguments that are missing or another's are named", {
+  expect_kinlmm_error(simulate_genotypes(5), "argument", "`m` must be given")
+  expect_kinlmm_error(simulate_genotypes(5, 4, file = 3), "argument", "`file`")
+  expect_kinlmm_error(simulate_trait(), "argument", "`x` must be given")
+  expect_kinlmm_error(pedigree_kinship(), "argument", "`pedigree` must be given")
+  expect_kinlmm_error(inbreeding(), "argument", "`pedigree` must be given")
+})
+
+test_that("frequencies go with the SNPs of a part, and tibbles are pedigrees", {
+  geno <- simulate_genotypes(m = 8, populations = c(a = 3, b = 4))
+  few <- geno[2:3, c(5, 2)]
+  expect_identical(attr(few, "frequency"), attr(geno, "frequency")[, c(5, 2)])
+  skip_if_not_installed("tibble")
+  pedigree <- simulate_pedigree(3)
+  pedigree$sex <- NULL
+  expect_no_warning(simulate_genotypes(m = 4, pedigree = tibble::as_tibble(pedigree)))
+})

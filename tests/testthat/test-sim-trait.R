@@ -77,7 +77,8 @@ test_that("spike and slab, counts and given SNPs", {
   expect_lt(abs(mean(b2) / (0.5 / 200) - 1), 5 * sqrt(2 / nrow(effects)))
   ids <- c("snp7", "snp1999")
   expect_setequal(truth_of(simulate_trait(geno, 0.5, causal = ids))$effects$snp, ids)
-  expect_identical(nrow(truth_of(simulate_trait(geno, 0.5, causal = 0))$effects), 0L)
+  expect_identical(nrow(truth_of(simulate_trait(geno, 0, causal = 0))$effects), 0L)
+  expect_kinlmm_error(simulate_trait(geno, 0.5, causal = 0), "argument", "`causal`")
   expect_identical(nrow(truth_of(simulate_trait(geno, 0.5))$effects),
                    sum(apply(G, 2, stats::var) > 0))
 })
@@ -272,8 +273,33 @@ test_that("edges: h2 of 0 and 1, one sample, monomorphic SNPs", {
   expect_identical(error$ids, c("x", "w"))
   expect_error(simulate_trait(flat, causal = 2), "2 SNPs are wanted; 1 SNP of",
                class = "kinlmm_error_simulate_causal")
-  expect_error(simulate_trait(flat, causal = 0, scale = "sample"),
-               class = "kinlmm_error_simulate_causal")
+  expect_kinlmm_error(simulate_trait(flat, causal = 0, scale = "sample"), "argument",
+                      "`causal`")
+})
+
+test_that("groups that `causal` leaves without SNPs cost no heritability", {
+  geno <- withr::with_seed(3, simulate_genotypes(1000, 40))
+  groups <- rep(c("a", "b"), each = 20)
+  variance <- function(...) {
+    draw <- function(i) {
+      stats::var(truth_of(simulate_trait(geno, 0.5, groups = groups, ...))$values[, 1])
+    }
+    withr::with_seed(4, mean(vapply(1:60, draw, 0)))
+  }
+  expect_equal(variance(causal = c(a = 20, b = 0)), 0.5, tolerance = 0.15)
+  expect_equal(variance(causal = paste0("snp", 1:20)), 0.5, tolerance = 0.15)
+  expect_kinlmm_error(variance(causal = c(a = 5, b = 0), shares = c(a = 0.5, b = 0.5)),
+                      "simulate_groups", 'none in "b"')
+  expect_equal(variance(causal = c(a = 20, b = 0), shares = c(a = 1, b = 0)), 0.5,
+               tolerance = 0.15)
+})
+
+test_that("too few samples for given variances are an error", {
+  geno <- withr::with_seed(3, simulate_genotypes(2, 20))
+  for (permanent in c(0, 0.2)) {
+    expect_kinlmm_error(simulate_trait(geno, 0.5, scale = "sample", permanent = permanent),
+                        "simulate_few", "2 values")
+  }
 })
 
 test_that("arguments are refused by name", {
