@@ -135,6 +135,7 @@ prior_inverse_chisq <- function(df = 3, scale = NULL) {
 prior_inverse_wishart <- function(df, scale) {
   here <- rlang::current_env()
   if (missing(scale) || !is.numeric(scale) || length(dim(scale)) != 2L ||
+        !all(is.finite(scale)) ||
         !isTRUE(all.equal(unname(scale), unname(t(scale)))) ||
         inherits(try(chol(scale), silent = TRUE), "try-error")) {
     abort_argument("scale", "a positive definite matrix",
@@ -198,6 +199,13 @@ prior_text <- function(prior) {
          flat_deviation = "flat on the standard deviation (improper)",
          flat_variance = "flat on the variance (improper)",
          "flat on the logarithm of the variance (improper)")
+}
+
+# Of all terms, and each text once.
+prior_texts <- function(priors) {
+  text <- vapply(priors, prior_text, character(1))
+  of <- split(names(priors), factor(text, unique(text)))
+  paste0(vapply(of, toString, ""), ": ", names(of), collapse = "; ")
 }
 
 #' @export
@@ -290,6 +298,7 @@ check_proper <- function(priors, model, random, call) {
   if (length(on_log) > 0L) abort_prior_log(on_log, call)
   flat <- terms[kinds[terms] %in% names(weight)]
   log_residual <- kinds[["Residual"]] == "flat_log_variance"
+  check_flat_residual(kinds, weight, model, call)
   if (length(flat) == 0L && !log_residual) return(invisible())
   root <- sqrt(model$frame$weights)
   X <- model$fixed$X * root
@@ -302,6 +311,15 @@ check_proper <- function(priors, model, random, call) {
     rank <- span_rank(do.call(cbind, c(list(X), spans[set]))) - p
     if (rank <= sum(weight[kinds[set]])) abort_prior_flat(set, rank, call)
   }
+}
+
+# All standard deviations at one rate, that of the residuals too: the likelihood falls by the
+# degrees of freedom.
+check_flat_residual <- function(kinds, weight, model, call) {
+  if (!kinds[["Residual"]] %in% names(weight)) return(invisible())
+  flat <- names(kinds)[kinds %in% names(weight)]
+  rest <- length(model$frame$y) - ncol(model$fixed$X)
+  if (rest <= sum(weight[kinds[flat]])) abort_prior_records(flat, rest, call)
 }
 
 # Columns that span what the effects of a term add to the records.

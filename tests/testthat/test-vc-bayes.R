@@ -247,7 +247,35 @@ test_that("what can't be sampled is refused by name", {
   expect_kinlmm_error(vc_bayes(bayes_model(cbind(y, x) ~ 1 + (1 | g), d)), "responses")
   model <- bayes_model(y ~ x + (1 | g), d)
   expect_kinlmm_error(vc_bayes(model, list(chains = 2)), "argument", "bayes_control()")
-  expect_error(vc_bayes(model, chain = 3), class = "rlib_error_dots_nonempty")
+  expect_kinlmm_error(variance_components(y ~ x + (1 | g), d, "Bayes", chain = 3), "argument",
+                      '"control"')
+})
+
+test_that("records that the effects explain exactly are refused", {
+  d <- data.frame(g = gl(8, 1, 40), h = gl(5, 8), y = rep(1:8, 5))
+  expect_kinlmm_error(vc_bayes(bayes_model(y ~ 1 + (1 | g), d)), "improper", "exactly")
+  expect_kinlmm_error(vc_bayes(bayes_model(y ~ 1 + (1 | g) + (1 | h), d)), "improper")
+  # as many effects as records leave none whatever the response
+  K <- withr::with_seed(1, toy_kinship(20))
+  model <- bayes_model(y ~ 1 + (1 | id), withr::with_seed(1, toy_pheno(K)), list(id = K))
+  unit <- column_spread(model$random)
+  engine <- choose_engine(model$frame, model$fixed, model$random, NULL)
+  expect_silent(check_inexact(engine, model$random, unit, NULL))
+})
+
+test_that("factors may have the names of columns of the draws, or of the residuals", {
+  d <- mixed_example()
+  d$chain <- d$g
+  d$Residual <- d$g
+  short <- bayes_control(chains = 2, iterations = 100, warmup = 20)
+  run <- function(formula) {
+    set.seed(1)
+    suppressWarnings(variance_components(formula, d, "Bayes", control = short))
+  }
+  fit <- run(y ~ x + (1 | chain))
+  expect_equal(confint(fit), confint(run(y ~ x + (1 | g))), ignore_attr = TRUE)
+  fit <- run(y ~ x + (1 | Residual))
+  expect_identical(fit$components$component, c("Residual.1", "Residual"))
 })
 
 test_that("chains that are too short are said to be", {
@@ -281,7 +309,8 @@ test_that("results are printed, summarised, plotted", {
   text <- capture.output(print(fit))
   expect_true(any(grepl("half-t, 3 df, scale 2.5", text)))
   expect_true(any(grepl("Chains agree", text)))
-  expect_lte(max(nchar(text)), 90)
+  expect_lte(max(nchar(text)), 80)
+  expect_output(print(summary(fit)[, c("mean", "sd")]), "share.Subject")
   expect_output(print(summary(fit)), "Fixed effects")
   expect_equal(confint(fit)["Residual", ], unlist(fit$diagnostics["Residual", 5:6]),
                ignore_attr = TRUE)
@@ -289,7 +318,8 @@ test_that("results are printed, summarised, plotted", {
   grDevices::pdf(NULL)
   withr::defer(grDevices::dev.off())
   expect_identical(plot(fit), fit)
-  expect_kinlmm_error(plot(fit, parameters = "nobody"), "argument")
+  expect_kinlmm_error(plot(fit, parameters = "nobody"), "argument", "parameters")
+  expect_kinlmm_error(plot(fit, parameters = character()), "argument", "names none")
 })
 
 test_that("draws are those of the package posterior", {
