@@ -21,8 +21,8 @@
 #' about five evaluations for each variance. With several kernels one costs a Cholesky
 #' decomposition of the order of the individuals; there, beyond an order of 200, most
 #' iterations are Metropolis steps to independent proposals from a multivariate t
-#' distribution fitted to the warm-up: one evaluation for a draw. Given the variances fixed
-#' effects are drawn from their normal distribution.
+#' distribution fitted to the warm-up (Tierney 1994): one evaluation for a draw. Given the
+#' variances fixed effects are drawn from their normal distribution.
 #'
 #' Chains start far apart, and are reproducible by [set.seed()] whatever the number of
 #' threads (`options(kinlmm.threads = )`).
@@ -54,7 +54,8 @@
 #'   that are not named have `prior_half_t()`.
 #' @param chains (`integer(1)`) independent chains; fewer than four say little of
 #'   convergence.
-#' @param iterations (`integer(1)`) draws of each chain that are kept.
+#' @param iterations (`integer(1)`) draws of each chain that are kept; at most 10 million of
+#'   all chains.
 #' @param warmup (`integer(1)`) iterations of each chain before, used to learn directions,
 #'   and not kept.
 #' @param thin (`integer(1)`) iterations for each draw; by default 5, which makes draws
@@ -105,8 +106,9 @@ bayes_control <- function(prior = prior_half_t(), chains = 4L, iterations = 1000
                           sampler = c("auto", "slice", "metropolis")) {
   here <- rlang::current_env()
   check_prior(prior, here)
-  structure(list(prior = prior, chains = check_count(chains, max = 1000L),
-                 iterations = check_count(iterations, 4L, 1e7L),
+  chains <- check_count(chains, max = 1000L)
+  structure(list(prior = prior, chains = chains,
+                 iterations = check_count(iterations, 4L, 1e7L %/% chains),
                  warmup = check_count(warmup, 20L, 1e7L),
                  thin = if (!is.null(thin)) check_count(thin, max = 1e6L),
                  sampler = check_choice(sampler, c("auto", "slice", "metropolis"))),
@@ -221,8 +223,8 @@ print.variance_prior <- function(x, ...) {
 #' @export
 print.bayes_control <- function(x, ...) {
   cat(n_of(x$chains, "chain"), " of ", n_of(x$iterations, "draw"), ", after ",
-      count(x$warmup), " to warm up", if (isTRUE(x$thin > 1L)) paste0(", one in ", x$thin, " kept"),
-      "\n", sep = "")
+      count(x$warmup), " to warm up",
+      if (isTRUE(x$thin > 1L)) paste0(", one in ", x$thin, " kept"), "\n", sep = "")
   priors <- if (inherits(x$prior, "variance_prior")) list("all terms" = x$prior) else x$prior
   for (name in names(priors)) {
     cat("  ", name, ": ", prior_text(priors[[name]]), "\n", sep = "")

@@ -26,7 +26,7 @@ vc_bayes <- function(model, control = bayes_control(), call = rlang::caller_env(
   out$control <- control
   out$evaluations <- raw$evaluations
   out$assumptions <- append(out$assumptions, paste0("Priors: ", prior_texts(priors), "."), 1L)
-  out$notes <- c(out$notes, moment_notes(priors, random))
+  out$notes <- c(out$notes, moment_notes(priors, model))
   report_sampling(out)
   out
 }
@@ -148,13 +148,17 @@ draw_coefficients <- function(engine, basis) {
 
 # Where few levels leave the posterior of a variance so long a tail that its mean or its
 # deviation does not exist, though that of any sample does.
-moment_notes <- function(priors, random) {
-  unlist(lapply(names(random), function(label) {
-    term <- random[[label]]
+moment_notes <- function(priors, model) {
+  root <- sqrt(model$frame$weights)
+  X <- model$fixed$X * root
+  unlist(lapply(names(model$random), function(label) {
+    term <- model$random[[label]]
     prior <- priors[[label]]
     if (length(term$columns) > 1L || !is.null(term$kernel)) return(NULL)
-    tail <- nlevels(term$factor) - 1 +
-      switch(prior$kind, flat_deviation = -1, flat_variance = -2, prior$df)
+    more <- switch(prior$kind, flat_deviation = -1, flat_variance = -2, prior$df)
+    # the rank beside X is no less
+    if (nlevels(term$factor) - ncol(X) + more > 4) return(NULL)
+    tail <- span_rank(cbind(X, term_span(term, root))) - ncol(X) + more
     if (tail > 4) return(NULL)
     paste0("With ", n_of(nlevels(term$factor), "level"), " and this prior the variance of ",
            label, " has no posterior ", if (tail <= 2) "mean" else "standard deviation",
@@ -189,7 +193,7 @@ report_sampling <- function(x) {
 #' rank-normalised split R-hat, and the effective sample sizes for the centre and for the
 #' tails (Vehtari et al. 2021); computed by 'posterior' where that is installed, else by our
 #' own code, which agrees with it. An R-hat above 1.01 or an effective size
-#' below 400 is a warning.
+#' below 400, of a variance or share, is a warning.
 #'
 #' @param x,object what `variance_components(..., method = "Bayes")` returned.
 #' @param digits (`integer(1)`) significant digits.
@@ -204,7 +208,13 @@ report_sampling <- function(x) {
 #' Rank-normalization, folding, and localization: an improved R-hat for assessing convergence
 #' of MCMC. Bayesian Analysis 16, 667-718. \doi{10.1214/20-BA1221}
 #' @examples
-#' prior_half_t(df = 1, scale = 10)
+#' set.seed(1)
+#' fit <- variance_components(travel ~ 1 + (1 | Rail), nlme::Rail, method = "Bayes",
+#'                            control = bayes_control(iterations = 500))
+#' fit
+#' summary(fit)
+#' confint(fit, "share.Rail", level = 0.9)
+#' plot(fit)
 #' @name bayes_components
 NULL
 
@@ -243,7 +253,8 @@ describe_convergence <- function(x) {
   trouble <- sampling_trouble(x)
   text <- paste0("largest R-hat ", sprintf("%.3f", trouble$rhat),
                  ", smallest effective sample size ", count(round(trouble$ess)))
-  if (length(trouble$bad) == 0L) return(paste0("Chains agree: ", text, "."))
+  agree <- if (x$control$chains > 1L) "Chains agree: " else "No trouble in the one chain: "
+  if (length(trouble$bad) == 0L) return(paste0(agree, text, "."))
   verdict <- if (isTRUE(trouble$rhat <= 1.01)) "TOO FEW DRAWS" else "NOT CONVERGED"
   paste0(verdict, " (", text, "): take more iterations. In doubt: ",
          some_of(trouble$bad, quote = FALSE), ".")

@@ -24,6 +24,7 @@ test_that("arguments of priors are checked", {
   expect_kinlmm_error(bayes_control(list(prior_half_t())), "argument", "named")
   expect_kinlmm_error(bayes_control(chains = 0), "argument", "chains")
   expect_kinlmm_error(bayes_control(warmup = 5), "argument", "warmup")
+  expect_kinlmm_error(bayes_control(chains = 100, iterations = 1e7), "argument", "100,000")
 })
 
 test_that("priors go to their terms, with the scale of the data", {

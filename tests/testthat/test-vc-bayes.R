@@ -295,6 +295,9 @@ test_that("means that do not exist are noted", {
   expect_match(suppressWarnings(
     vc_bayes(model, bayes_control(list(g = prior_flat()))))$notes, "no posterior mean")
   expect_length(fit(3)$notes, 0L)
+  # three levels about zero tell more than about their mean
+  model <- bayes_model(y ~ 0 + (1 | g), d)
+  expect_length(fit(2)$notes, 0L)
 })
 
 test_that("results are printed, summarised, plotted", {
