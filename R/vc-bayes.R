@@ -195,6 +195,9 @@ report_sampling <- function(x) {
 #' own code, which agrees with it. An R-hat above 1.01 or an effective size
 #' below 400, of a variance or share, is a warning.
 #'
+#' `plot()` shows for each parameter the trace of every chain, and the density of its draws
+#' beside that of all (black), with marks at the median and the 2.5 and 97.5 percent quantiles.
+#'
 #' @param x,object what `variance_components(..., method = "Bayes")` returned.
 #' @param digits (`integer(1)`) significant digits.
 #' @param parameters (`character`) which to plot, by their names in `diagnostics`; by default
@@ -223,7 +226,7 @@ NULL
 print.bayes_components <- function(x, digits = 4L, ...) {
   control <- x$control
   cat("Variance components by Bayesian sampling\n")
-  cat("Formula: ", deparse1(x$formula), "\n", sep = "")
+  cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
   cat_wrapped(paste0(
     n_of(x$n, "record"), "; ", n_of(control$chains, "chain"), " of ",
     n_of(control$iterations, "draw"), " after ", count(control$warmup),
@@ -347,13 +350,22 @@ plot_parameter <- function(value, chain, name, colours) {
   graphics::plot(range(seq_along(parts[[1L]])), range(value), type = "n", xlab = "draw",
                  ylab = "", main = name, bty = "l")
   for (c in seq_along(parts)) graphics::lines(parts[[c]], col = colours[[c]], lwd = 0.6)
-  whole <- stats::density(value, from = min(value), to = max(value))
-  each <- lapply(parts, stats::density, from = min(value), to = max(value))
+  whole <- draw_density(value, range(value))
+  each <- lapply(parts, draw_density, range(value))
   top <- max(whole$y, vapply(each, function(d) max(d$y), numeric(1)))
   graphics::plot(whole, ylim = c(0, top), main = paste("density of", name), xlab = "",
                  ylab = "", bty = "l", lwd = 2, zero.line = FALSE)
   for (c in seq_along(each)) graphics::lines(each[[c]], col = colours[[c]])
   graphics::rug(stats::quantile(value, c(0.025, 0.5, 0.975)), lwd = 2)
+}
+
+# Between two ends. What can't be negative is mirrored at zero, where much of it may be.
+draw_density <- function(value, ends) {
+  mirrored <- ends[[1L]] >= 0
+  out <- stats::density(if (mirrored) c(value, -value) else value, stats::bw.nrd0(value),
+                        from = ends[[1L]], to = ends[[2L]])
+  out$y <- out$y * (1 + mirrored)
+  out
 }
 
 #' @rawNamespace

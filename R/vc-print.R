@@ -186,7 +186,7 @@ plot.variance_components <- function(x, level = 0.95, ...) {
 
 # Variances above, what the criterion is above its last value below.
 plot_iterates <- function(x, ...) {
-  old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 4.5, 2, 1), las = 1L)
+  old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 6, 2, 1), las = 1L)
   on.exit(graphics::par(old))
   at <- x$iterates$iteration + 1
   values <- as.matrix(x$iterates[-(1:2)])
@@ -198,7 +198,8 @@ plot_iterates <- function(x, ...) {
   above <- x$iterates$criterion - min(x$iterates$criterion)
   shown <- above > 0
   graphics::plot(at[shown], above[shown], log = "xy", type = "l", xlab = "Iteration + 1",
-                 ylab = "-2 logLik less its last")
+                 ylab = "")
+  graphics::title(ylab = "-2 logLik less its last", line = 4.5)
 }
 
 # A panel for each component: estimates of several results with their intervals.

@@ -127,6 +127,36 @@ test_that("simulation-based calibration: ranks are uniform (Talts et al. 2018)",
   expect_gt(min(p), 0.01)
 })
 
+test_that("records that say nothing leave the prior, of three columns too", {
+  skip_on_cran()
+  noise <- withr::with_seed(2, matrix(stats::rnorm(180), 60))
+  d <- data.frame(g = gl(10, 6), x = noise[, 1], z = noise[, 2], y = 1e3 * noise[, 3],
+                  w = 1e-6)
+  model <- bayes_model(y ~ 1 + (1 + x + z | g), d, weights = quote(w))
+  draws <- function(prior) {
+    set.seed(1)
+    suppressWarnings(vc_bayes(model, bayes_control(list(g = prior))))
+  }
+  W <- matrix(c(3, 0.5, -1, 0.5, 2, 0.3, -1, 0.3, 1.5), 3)
+  fit <- draws(prior_inverse_wishart(14, W))
+  z <- (coef(fit)[1:6] - W[lower.tri(W, TRUE)] / 10) / fit$diagnostics$mcse[1:6]
+  expect_lt(max(abs(z)), 3.5)
+  v <- draws(prior_half_t(5, c(1, 2, 0.5), lkj = 3))$draws
+  square <- cbind(v[[4]]^2 / (v[[3]] * v[[6]]), v[[5]]^2 / (v[[3]] * v[[8]]),
+                  v[[7]]^2 / (v[[6]] * v[[8]]))
+  # of a correlation, (r + 1) / 2 ~ beta(lkj + 1/2, lkj + 1/2)
+  expect_equal(colMeans(square), rep(1 / 8, 3), tolerance = 0.08)
+  below <- t(v[c(3, 6, 8)]) < c(1, 4, 0.25) * stats::qt(0.75, 5)^2
+  expect_lt(max(abs(rowMeans(below) - 0.5)), 0.06)
+})
+
+test_that("the densities that are plotted do not bend at zero", {
+  value <- stats::qexp(stats::ppoints(2000))
+  at <- draw_density(value, c(0, 8))
+  expect_equal(at$y[[1]], 1, tolerance = 0.15)
+  expect_equal(sum(at$y) * diff(at$x[1:2]), 1, tolerance = 0.02)
+})
+
 test_that("slopes are sampled with their correlation", {
   data <- lme4::sleepstudy
   set.seed(1)
