@@ -75,9 +75,9 @@ new_components <- function(method, component, variance, se = NA_real_, bound = F
 #' }
 #' With weights all is computed from rows multiplied by their roots.
 #'
-#' All but (EM-)REML, ML and Bayes are unbiased without normality and may be negative, which
-#' is reported as it is. Their fixed effects are those of generalised least squares at the
-#' estimates, or at the nearest variances that may be.
+#' All but (EM-)REML, ML and Bayes are unbiased without normality (MINQUE of one iteration) and
+#' may be negative, which is reported as it is. Their fixed effects are those of generalised
+#' least squares at the estimates, or at the nearest variances that may be.
 #'
 #' GEMMA's `-vc 1` estimates are those of `"HE"`. Its standard errors differ from
 #' `se = "empirical"` in the order of p/n, as it takes the residual variance without degrees
