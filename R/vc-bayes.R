@@ -243,7 +243,7 @@ print.bayes_components <- function(x, digits = 4L, ...) {
   }
   cat_wrapped("Fixed effects: flat. They and the random effects are integrated out exactly.",
               indent = 2L, exdent = 4L)
-  print_kernels(x$kernels, x$diagnostics$mean[x$diagnostics$kind == "share"])
+  print_kernels(x$kernels, x$components$share)
   cat("\n")
   cat_wrapped(describe_convergence(x))
   for (note in x$notes) cat_wrapped(paste0("Note: ", note), exdent = 2L)

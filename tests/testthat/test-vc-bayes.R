@@ -355,6 +355,18 @@ test_that("results are printed, summarised, plotted", {
   expect_kinlmm_error(plot(fit, parameters = character()), "argument", "names none")
 })
 
+test_that("prints say whose relationship matrix it is, and the priors in a comparison", {
+  K <- withr::with_seed(1, toy_kinship(20))
+  d <- withr::with_seed(1, toy_pheno(K))
+  settings <- list(Bayes = list(control = bayes_control(chains = 1, iterations = 50)))
+  set.seed(1)
+  both <- suppressWarnings(compare_components(y ~ 1 + kin(1 | id, K), d, c("REML", "Bayes"),
+                                              settings = settings))
+  expect_output(print(both$results$Bayes), "Relationship matrix of id: K")
+  expect_output(print(both), "Priors: id: half-t, 3 df")
+  expect_lte(max(nchar(capture.output(print(both)))), 80)
+})
+
 test_that("draws are those of the package posterior", {
   skip_if_not_installed("posterior")
   set.seed(1)
