@@ -810,11 +810,12 @@ abort_influence_group <- function(group, known, call) {
   ), "influence_group", group = group, call = call)
 }
 
-abort_parameter <- function(parm, known, call) {
+abort_parameter <- function(parm, known, call, arg = "parm") {
   abort_kinlmm(c(
-    "{.arg parm} must name parameters of the model.",
-    "x" = "Not found: {some_of(parm)}.", "i" = "There are {some_of(known, 12L)}."
-  ), "argument", arg = "parm", call = call)
+    "{.arg {arg}} must name parameters of the model.",
+    "x" = if (length(parm) > 0L) "Not found: {some_of(parm)}." else "It names none.",
+    "i" = "There are {some_of(known, 12L)}."
+  ), "argument", arg = arg, call = call)
 }
 
 # size: of the statistic of the fit itself.
@@ -1065,12 +1066,12 @@ abort_variance_term <- function(label, k, found, call) {
 
 # Variance components ----
 
-abort_method <- function(method, known, call) {
+abort_method <- function(method, known, arg, call) {
   abort_kinlmm(c(
-    "{.arg method} must be the name of a method.",
-    "x" = "It is {describe(method)}.",
+    "{.arg {arg}} must be {if (arg == 'method') 'the name of a method' else 'names of methods'}.",
+    "x" = if (arg == "method") "It is {describe(method)}." else "{describe(method)} is none.",
     "i" = "Methods are {some_of(known, length(known))}."
-  ), "argument", arg = "method", call = call)
+  ), "argument", arg = arg, call = call)
 }
 
 # unknown, known: names of arguments; unknown may be empty for those without a name.
@@ -1200,6 +1201,24 @@ abort_bayes_responses <- function(call) {
     "{.code method = \"Bayes\"} is for one response.",
     "x" = "The formula has several."
   ), "responses", call = call)
+}
+
+abort_exact_fit <- function(call) {
+  abort_kinlmm(c(
+    "The records must not be explained exactly: the posterior would be improper.",
+    "x" = "Fixed and random effects, fewer than the records, leave no residuals, so that the
+           likelihood has no bound as the residual variance goes to zero."
+  ), "improper", labels = "Residual", call = call)
+}
+
+# rest: records less the rank of the fixed effects.
+abort_prior_records <- function(labels, rest, call) {
+  abort_kinlmm(c(
+    "Flat priors need more records than there are: the posterior would be improper.",
+    "x" = "Those of {some_of(labels)} are flat, and fixed effects leave {rest} degree{?s} of
+           freedom.",
+    "i" = "{.fn prior_half_t} is proper."
+  ), "improper", labels = labels, call = call)
 }
 
 abort_sampler_start <- function(call) {

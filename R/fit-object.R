@@ -39,10 +39,11 @@ refit_ml <- function(fit) {
   at_optimum(fit, engine_optimise(fit$engine, FALSE, fit$control, fit$theta), FALSE)
 }
 
-# Several terms on one factor are told apart as lme4 does: Subject, Subject.1, ...
+# Several terms on one factor are told apart as lme4 does: Subject, Subject.1, ... A factor
+# called Residual is not to be taken for the residuals.
 label_terms <- function(random) {
   groups <- term_groups(random)
-  names(random) <- make.unique(groups)
+  names(random) <- make.unique(c("Residual", groups))[-1L]
   random
 }
 

@@ -21,8 +21,8 @@
 #' about five evaluations for each variance. With several kernels one costs a Cholesky
 #' decomposition of the order of the individuals; there, beyond an order of 200, most
 #' iterations are Metropolis steps to independent proposals from a multivariate t
-#' distribution fitted to the warm-up: one evaluation for a draw. Given the variances fixed
-#' effects are drawn from their normal distribution.
+#' distribution fitted to the warm-up (Tierney 1994): one evaluation for a draw. Given the
+#' variances fixed effects are drawn from their normal distribution.
 #'
 #' Chains start far apart, and are reproducible by [set.seed()] whatever the number of
 #' threads (`options(kinlmm.threads = )`).
@@ -54,7 +54,8 @@
 #'   that are not named have `prior_half_t()`.
 #' @param chains (`integer(1)`) independent chains; fewer than four say little of
 #'   convergence.
-#' @param iterations (`integer(1)`) draws of each chain that are kept.
+#' @param iterations (`integer(1)`) draws of each chain that are kept; at most 10 million of
+#'   all chains.
 #' @param warmup (`integer(1)`) iterations of each chain before, used to learn directions,
 #'   and not kept.
 #' @param thin (`integer(1)`) iterations for each draw; by default 5, which makes draws
@@ -105,8 +106,9 @@ bayes_control <- function(prior = prior_half_t(), chains = 4L, iterations = 1000
                           sampler = c("auto", "slice", "metropolis")) {
   here <- rlang::current_env()
   check_prior(prior, here)
-  structure(list(prior = prior, chains = check_count(chains, max = 1000L),
-                 iterations = check_count(iterations, 4L, 1e7L),
+  chains <- check_count(chains, max = 1000L)
+  structure(list(prior = prior, chains = chains,
+                 iterations = check_count(iterations, 4L, 1e7L %/% chains),
                  warmup = check_count(warmup, 20L, 1e7L),
                  thin = if (!is.null(thin)) check_count(thin, max = 1e6L),
                  sampler = check_choice(sampler, c("auto", "slice", "metropolis"))),
@@ -135,6 +137,7 @@ prior_inverse_chisq <- function(df = 3, scale = NULL) {
 prior_inverse_wishart <- function(df, scale) {
   here <- rlang::current_env()
   if (missing(scale) || !is.numeric(scale) || length(dim(scale)) != 2L ||
+        !all(is.finite(scale)) ||
         !isTRUE(all.equal(unname(scale), unname(t(scale)))) ||
         inherits(try(chol(scale), silent = TRUE), "try-error")) {
     abort_argument("scale", "a positive definite matrix",
@@ -200,6 +203,13 @@ prior_text <- function(prior) {
          "flat on the logarithm of the variance (improper)")
 }
 
+# Of all terms, and each text once.
+prior_texts <- function(priors) {
+  text <- vapply(priors, prior_text, character(1))
+  of <- split(names(priors), factor(text, unique(text)))
+  paste0(vapply(of, toString, ""), ": ", names(of), collapse = "; ")
+}
+
 #' @export
 print.variance_prior <- function(x, ...) {
   cat("Prior: ", prior_text(x), "\n", sep = "")
@@ -213,8 +223,8 @@ print.variance_prior <- function(x, ...) {
 #' @export
 print.bayes_control <- function(x, ...) {
   cat(n_of(x$chains, "chain"), " of ", n_of(x$iterations, "draw"), ", after ",
-      count(x$warmup), " to warm up", if (isTRUE(x$thin > 1L)) paste0(", one in ", x$thin, " kept"),
-      "\n", sep = "")
+      count(x$warmup), " to warm up",
+      if (isTRUE(x$thin > 1L)) paste0(", one in ", x$thin, " kept"), "\n", sep = "")
   priors <- if (inherits(x$prior, "variance_prior")) list("all terms" = x$prior) else x$prior
   for (name in names(priors)) {
     cat("  ", name, ": ", prior_text(priors[[name]]), "\n", sep = "")
@@ -290,6 +300,7 @@ check_proper <- function(priors, model, random, call) {
   if (length(on_log) > 0L) abort_prior_log(on_log, call)
   flat <- terms[kinds[terms] %in% names(weight)]
   log_residual <- kinds[["Residual"]] == "flat_log_variance"
+  check_flat_residual(kinds, weight, model, call)
   if (length(flat) == 0L && !log_residual) return(invisible())
   root <- sqrt(model$frame$weights)
   X <- model$fixed$X * root
@@ -302,6 +313,15 @@ check_proper <- function(priors, model, random, call) {
     rank <- span_rank(do.call(cbind, c(list(X), spans[set]))) - p
     if (rank <= sum(weight[kinds[set]])) abort_prior_flat(set, rank, call)
   }
+}
+
+# All standard deviations at one rate, that of the residuals too: the likelihood falls by the
+# degrees of freedom.
+check_flat_residual <- function(kinds, weight, model, call) {
+  if (!kinds[["Residual"]] %in% names(weight)) return(invisible())
+  flat <- names(kinds)[kinds %in% names(weight)]
+  rest <- length(model$frame$y) - ncol(model$fixed$X)
+  if (rest <= sum(weight[kinds[flat]])) abort_prior_records(flat, rest, call)
 }
 
 # Columns that span what the effects of a term add to the records.

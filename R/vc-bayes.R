@@ -5,8 +5,7 @@
 #                or "fixed"
 #   priors       a list by term, with their scales
 #   control      the settings; evaluations, of the likelihood
-vc_bayes <- function(model, control = bayes_control(), ..., call = rlang::caller_env()) {
-  rlang::check_dots_empty(call = call)
+vc_bayes <- function(model, control = bayes_control(), call = rlang::caller_env()) {
   if (!inherits(control, "bayes_control")) {
     abort_argument("control", "settings made by bayes_control()", describe(control), call)
   }
@@ -16,6 +15,7 @@ vc_bayes <- function(model, control = bayes_control(), ..., call = rlang::caller
   engine <- if (!is.null(model$engine) && !isTRUE(model$engine$contrasts)) model$engine else
     choose_engine(model$frame, model$fixed, random, call)
   unit <- column_spread(random)
+  check_inexact(engine, random, unit, call)
   deviation <- residual_deviation(engine)
   priors <- resolve_priors(control$prior, random, unit, deviation, call)
   check_proper(priors, model, random, call)
@@ -25,9 +25,22 @@ vc_bayes <- function(model, control = bayes_control(), ..., call = rlang::caller
   out$priors <- priors
   out$control <- control
   out$evaluations <- raw$evaluations
-  out$notes <- c(out$notes, moment_notes(priors, random))
+  out$assumptions <- append(out$assumptions, paste0("Priors: ", prior_texts(priors), "."), 1L)
+  out$notes <- c(out$notes, moment_notes(priors, model))
   report_sampling(out)
   out
+}
+
+# Where the effects leave no residuals, REML's criterion falls without bound as their
+# standard deviations, here relative to that of the residuals, grow.
+check_inexact <- function(engine, random, unit, call) {
+  diagonal <- theta_diagonal(random)
+  far <- vapply(c(1e5, 1e6), function(ratio) {
+    theta <- replace(0 * diagonal, diagonal, ratio / unlist(unit))
+    at <- engine_fixed(engine, theta)
+    if (at$s > 0) engine_criterion(engine, theta, TRUE, at) else -Inf
+  }, numeric(1))
+  if (isTRUE(far[[2L]] == -Inf) || isTRUE(far[[2L]] < far[[1L]] - 1)) abort_exact_fit(call)
 }
 
 # Standard deviation of y beside X.
@@ -88,8 +101,7 @@ bayes_components <- function(model, engine, draws, control) {
   out <- new_components(
     "Bayes", names, colMeans(components), se = apply(components, 2L, stats::sd),
     vcov = stats::cov(components), beta = beta, beta_vcov = beta_vcov, n = engine$work$n,
-    assumptions = c(paste("Effects and residuals are normal; variances have the priors",
-                          "printed, fixed effects flat ones."),
+    assumptions = c("Effects and residuals are normal; fixed effects have flat priors.",
                     "Estimates are posterior means, standard errors posterior deviations."),
     draws = frame
   )
@@ -136,13 +148,17 @@ draw_coefficients <- function(engine, basis) {
 
 # Where few levels leave the posterior of a variance so long a tail that its mean or its
 # deviation does not exist, though that of any sample does.
-moment_notes <- function(priors, random) {
-  unlist(lapply(names(random), function(label) {
-    term <- random[[label]]
+moment_notes <- function(priors, model) {
+  root <- sqrt(model$frame$weights)
+  X <- model$fixed$X * root
+  unlist(lapply(names(model$random), function(label) {
+    term <- model$random[[label]]
     prior <- priors[[label]]
     if (length(term$columns) > 1L || !is.null(term$kernel)) return(NULL)
-    tail <- nlevels(term$factor) - 1 +
-      switch(prior$kind, flat_deviation = -1, flat_variance = -2, prior$df)
+    more <- switch(prior$kind, flat_deviation = -1, flat_variance = -2, prior$df)
+    # the rank beside X is no less
+    if (nlevels(term$factor) - ncol(X) + more > 4) return(NULL)
+    tail <- span_rank(cbind(X, term_span(term, root))) - ncol(X) + more
     if (tail > 4) return(NULL)
     paste0("With ", n_of(nlevels(term$factor), "level"), " and this prior the variance of ",
            label, " has no posterior ", if (tail <= 2) "mean" else "standard deviation",
@@ -177,7 +193,10 @@ report_sampling <- function(x) {
 #' rank-normalised split R-hat, and the effective sample sizes for the centre and for the
 #' tails (Vehtari et al. 2021); computed by 'posterior' where that is installed, else by our
 #' own code, which agrees with it. An R-hat above 1.01 or an effective size
-#' below 400 is a warning.
+#' below 400, of a variance or share, is a warning.
+#'
+#' `plot()` shows for each parameter the trace of every chain, and the density of its draws
+#' beside that of all (black), with marks at the median and the 2.5 and 97.5 percent quantiles.
 #'
 #' @param x,object what `variance_components(..., method = "Bayes")` returned.
 #' @param digits (`integer(1)`) significant digits.
@@ -192,7 +211,13 @@ report_sampling <- function(x) {
 #' Rank-normalization, folding, and localization: an improved R-hat for assessing convergence
 #' of MCMC. Bayesian Analysis 16, 667-718. \doi{10.1214/20-BA1221}
 #' @examples
-#' prior_half_t(df = 1, scale = 10)
+#' set.seed(1)
+#' fit <- variance_components(travel ~ 1 + (1 | Rail), nlme::Rail, method = "Bayes",
+#'                            control = bayes_control(iterations = 500))
+#' fit
+#' summary(fit)
+#' confint(fit, "share.Rail", level = 0.9)
+#' plot(fit)
 #' @name bayes_components
 NULL
 
@@ -201,42 +226,54 @@ NULL
 print.bayes_components <- function(x, digits = 4L, ...) {
   control <- x$control
   cat("Variance components by Bayesian sampling\n")
-  cat("Formula: ", deparse1(x$formula), "\n", sep = "")
-  cat(n_of(x$n, "record"), "; ", n_of(control$chains, "chain"), " of ",
-      n_of(control$iterations, "draw"), ", each after ", count(control$warmup),
-      " to warm up", if (control$thin > 1L) paste0(", thinned by ", control$thin),
-      if (!is.null(x$seconds)) paste0("; ", format(signif(x$seconds, 2)), " s"), "\n\n",
-      sep = "")
+  cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
+  cat_wrapped(paste0(
+    n_of(x$n, "record"), "; ", n_of(control$chains, "chain"), " of ",
+    n_of(control$iterations, "draw"), " after ", count(control$warmup),
+    " to warm up", if (control$thin > 1L) paste0(", thinned by ", control$thin),
+    if (!is.null(x$seconds)) paste0("; ", format(signif(x$seconds, 2)), " s")
+  ))
+  cat("\n")
   print_draws(x$diagnostics[x$diagnostics$kind != "fixed", ], digits)
   cat("\nPriors\n")
   labels <- format(names(x$priors))
-  text <- vapply(x$priors, prior_text, character(1))
-  cat(paste0("  ", labels, "  ", text, "\n"), sep = "")
-  cat("  Fixed effects: flat. They and the random effects are integrated out exactly.\n")
-  cat("\n", describe_convergence(x), "\n", sep = "")
-  for (note in x$notes) cat(strwrap(note, 90, prefix = "", initial = "Note: "), sep = "\n")
+  for (i in seq_along(labels)) {
+    cat_wrapped(prior_text(x$priors[[i]]), initial = paste0("  ", labels[[i]], "  "),
+                prefix = strrep(" ", nchar(labels[[i]]) + 4L))
+  }
+  cat_wrapped("Fixed effects: flat. They and the random effects are integrated out exactly.",
+              indent = 2L, exdent = 4L)
+  print_kernels(x$kernels, x$components$share)
+  cat("\n")
+  cat_wrapped(describe_convergence(x))
+  for (note in x$notes) cat_wrapped(paste0("Note: ", note), exdent = 2L)
   invisible(x)
 }
+
+cat_wrapped <- function(text, ...) cat(strwrap(text, getOption("width"), ...), sep = "\n")
 
 describe_convergence <- function(x) {
   trouble <- sampling_trouble(x)
   text <- paste0("largest R-hat ", sprintf("%.3f", trouble$rhat),
                  ", smallest effective sample size ", count(round(trouble$ess)))
-  if (length(trouble$bad) == 0L) return(paste0("Chains agree: ", text, "."))
+  agree <- if (x$control$chains > 1L) "Chains agree: " else "No trouble in the one chain: "
+  if (length(trouble$bad) == 0L) return(paste0(agree, text, "."))
   verdict <- if (isTRUE(trouble$rhat <= 1.01)) "TOO FEW DRAWS" else "NOT CONVERGED"
-  paste0(verdict, " (", text, "): take more iterations.\nIn doubt: ",
+  paste0(verdict, " (", text, "): take more iterations. In doubt: ",
          some_of(trouble$bad, quote = FALSE), ".")
 }
 
-# Means to `digits` significant digits; of the two effective sizes the smaller.
+# Each row with the decimals of its mean and deviation; of the two effective sizes the
+# smaller.
 print_draws <- function(own, digits) {
-  number <- function(x) {
-    vapply(x, function(one) format(signif(one, digits), digits = digits), character(1))
-  }
+  values <- as.matrix(own[c("mean", "sd", "q2.5", "median", "q97.5")])
+  text <- matrix(vapply(seq_len(nrow(own)), function(i) {
+    aligned(values[i, ], digits, max(abs(values[i, 1:2])))
+  }, character(5)), 5L)
   table <- data.frame(
-    mean = number(own$mean), mcse = vapply(signif(own$mcse, 2L), format, character(1)),
-    sd = number(own$sd), "2.5%" = number(own$q2.5), median = number(own$median),
-    "97.5%" = number(own$q97.5), "R-hat" = sprintf("%.3f", own$rhat),
+    mean = text[1L, ], mcse = vapply(signif(own$mcse, 2L), format, character(1)),
+    sd = text[2L, ], "2.5%" = text[3L, ], median = text[4L, ], "97.5%" = text[5L, ],
+    "R-hat" = sprintf("%.3f", own$rhat),
     ESS = count(round(pmin(own$ess_bulk, own$ess_tail))),
     row.names = rownames(own), check.names = FALSE
   )
@@ -254,6 +291,10 @@ summary.bayes_components <- function(object, ...) {
 #' @rdname bayes_components
 #' @export
 print.summary.bayes_components <- function(x, digits = 4L, ...) {
+  whole <- c("kind", "mean", "mcse", "sd", "q2.5", "median", "q97.5", "rhat", "ess_bulk",
+             "ess_tail")
+  # some of its columns
+  if (!all(whole %in% names(x))) return(NextMethod())
   titles <- c(component = "Variance components", share = "Shares of the variance",
               fixed = "Fixed effects")
   for (kind in intersect(names(titles), x$kind)) {
@@ -261,7 +302,7 @@ print.summary.bayes_components <- function(x, digits = 4L, ...) {
     print_draws(x[x$kind == kind, ], digits)
     cat("\n")
   }
-  cat(attr(x, "convergence"), "\n", sep = "")
+  cat_wrapped(attr(x, "convergence"))
   invisible(x)
 }
 
@@ -273,16 +314,19 @@ confint.bayes_components <- function(object, parm, level = 0.95, ...) {
   rlang::check_dots_empty()
   level <- check_number(level, 0.001, 0.9999)
   parm <- known_parameters(object, if (missing(parm)) NULL else parm, rlang::current_env())
-  ends <- vapply(object$draws[parm], stats::quantile, numeric(2),
+  ends <- vapply(parameter_draws(object)[parm], stats::quantile, numeric(2),
                  probs = (1 + c(-level, level)) / 2)
   structure(t(ends), dimnames = list(parm, interval_names(level)))
 }
 
-known_parameters <- function(x, asked, call) {
+# Without `chain` and `iteration`, which terms may be called too.
+parameter_draws <- function(x) x$draws[-(1:2)]
+
+known_parameters <- function(x, asked, call, arg = "parm") {
   known <- rownames(x$diagnostics)
   if (is.null(asked)) return(known[x$diagnostics$kind != "fixed"])
   unknown <- setdiff(asked, known)
-  if (length(unknown) > 0L) abort_parameter(unknown, known, call)
+  if (length(unknown) > 0L || length(asked) == 0L) abort_parameter(unknown, known, call, arg)
   asked
 }
 
@@ -290,13 +334,13 @@ known_parameters <- function(x, asked, call) {
 #' @export
 plot.bayes_components <- function(x, parameters = NULL, ...) {
   rlang::check_dots_empty()
-  parameters <- known_parameters(x, parameters, rlang::current_env())
+  parameters <- known_parameters(x, parameters, rlang::current_env(), "parameters")
   rows <- min(length(parameters), 4L)
   old <- graphics::par(mfrow = c(rows, 2L), mar = c(2.6, 3.2, 2, 0.8), mgp = c(1.7, 0.6, 0))
   on.exit(graphics::par(old))
   chain <- x$draws$chain
   colours <- grDevices::hcl.colors(max(chain) + 1L, "Dark 3")
-  for (name in parameters) plot_parameter(x$draws[[name]], chain, name, colours)
+  for (name in parameters) plot_parameter(parameter_draws(x)[[name]], chain, name, colours)
   invisible(x)
 }
 
@@ -306,13 +350,22 @@ plot_parameter <- function(value, chain, name, colours) {
   graphics::plot(range(seq_along(parts[[1L]])), range(value), type = "n", xlab = "draw",
                  ylab = "", main = name, bty = "l")
   for (c in seq_along(parts)) graphics::lines(parts[[c]], col = colours[[c]], lwd = 0.6)
-  whole <- stats::density(value, from = min(value), to = max(value))
-  each <- lapply(parts, stats::density, from = min(value), to = max(value))
+  whole <- draw_density(value, range(value))
+  each <- lapply(parts, draw_density, range(value))
   top <- max(whole$y, vapply(each, function(d) max(d$y), numeric(1)))
   graphics::plot(whole, ylim = c(0, top), main = paste("density of", name), xlab = "",
                  ylab = "", bty = "l", lwd = 2, zero.line = FALSE)
   for (c in seq_along(each)) graphics::lines(each[[c]], col = colours[[c]])
   graphics::rug(stats::quantile(value, c(0.025, 0.5, 0.975)), lwd = 2)
+}
+
+# Between two ends. What can't be negative is mirrored at zero, where much of it may be.
+draw_density <- function(value, ends) {
+  mirrored <- ends[[1L]] >= 0
+  out <- stats::density(if (mirrored) c(value, -value) else value, stats::bw.nrd0(value),
+                        from = ends[[1L]], to = ends[[2L]])
+  out$y <- out$y * (1 + mirrored)
+  out
 }
 
 #' @rawNamespace

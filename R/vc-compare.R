@@ -38,8 +38,11 @@ compare_components <- function(formula, data = NULL, methods = NULL, kinship = N
   if (missing(formula)) abort_argument("formula", "given", "missing", here)
   model <- components_model(formula, call, data, kinship, contrasts, parent.frame(), here)
   results <- lapply(stats::setNames(nm = methods), function(method) {
-    tryCatch(run_method(model, method, settings[[method]], here),
-             kinlmm_error = function(e) e)
+    tryCatch(run_method(model, method, settings[[method]], here), kinlmm_error = function(e) {
+      # what the user gave is wrong, not what the model is
+      if (inherits(e, "kinlmm_error_argument")) rlang::cnd_signal(e)
+      e
+    })
   })
   new_comparison(results, model, call)
 }
@@ -50,17 +53,22 @@ check_methods <- function(methods, call) {
   if (!is.character(methods) || length(methods) == 0L) {
     abort_argument("methods", "names of methods", describe(methods), call)
   }
-  unique(vapply(methods, check_method, "", call = call, USE.NAMES = FALSE))
+  unique(vapply(methods, check_method, "", call = call, arg = "methods", USE.NAMES = FALSE))
 }
 
 check_method_settings <- function(settings, methods, call) {
-  names(settings)[names(settings) == "ANOVA"] <- "ANOVA-III"
-  named <- length(settings) == 0L || !is.null(names(settings))
-  if (!is.list(settings) || !named || !all(vapply(settings, is.list, NA)) ||
-        !all(names(settings) %in% methods)) {
+  if (!is.list(settings) || !all(vapply(settings, is.list, NA))) {
     abort_argument("settings", "a list of lists that are named by methods",
                    describe(settings), call)
   }
+  of <- rlang::names2(settings)
+  of[of == "ANOVA"] <- "ANOVA-III"
+  if (!all(of %in% methods) || anyDuplicated(of)) {
+    abort_argument("settings", paste0("named by methods that are asked for (",
+                                      some_of(methods, length(methods)), "), each once"),
+                   paste("named", some_of(of)), call)
+  }
+  names(settings) <- of
   for (method in names(settings)) check_settings(settings[[method]], method, call)
   settings
 }
@@ -75,7 +83,8 @@ new_comparison <- function(results, model, call) {
   seconds <- vapply(results, function(x) {
     if (inherits(x, "error")) NA_real_ else x$seconds
   }, 0)
-  table <- do.call(rbind, lapply(unname(results[!failed]), as.data.frame))
+  table <- do.call(rbind, c(list(empty_table()), lapply(unname(results[!failed]),
+                                                        as.data.frame)))
   structure(list(
     table = table, results = results[!failed],
     methods = data.frame(method = names(results), seconds = seconds, applies = !failed,
@@ -84,6 +93,11 @@ new_comparison <- function(results, model, call) {
     n = length(model$frame$y), call = call,
     components = component_names(model$random)
   ), class = "component_comparison")
+}
+
+empty_table <- function() {
+  data.frame(method = character(), component = character(), variance = numeric(),
+             se = numeric(), bound = logical(), share = numeric(), share_se = numeric())
 }
 
 #' @rdname compare_components
@@ -116,7 +130,8 @@ print.component_comparison <- function(x, digits = 4L, ...) {
   invisible(x)
 }
 
-# A row per method, a column per component; `show` makes text of numbers.
+# A row per method, a column per component, as many side by side as the width allows; `show`
+# makes text of numbers.
 print_comparison <- function(x, components, value, se, show, more = list()) {
   columns <- lapply(components, function(name) {
     rows <- x$table[x$table$component == name, ]
@@ -126,9 +141,33 @@ print_comparison <- function(x, components, value, se, show, more = list()) {
                   format(error, justify = "right")))
   })
   more <- Map(c, names(more), more)
-  text <- c(list(format(c("", names(x$results)))),
-            lapply(c(columns, more), format, justify = "right"))
-  cat(paste0(" ", trimws(do.call(paste, c(text, sep = "  ")), "right")), sep = "\n")
+  first <- format(c("", names(x$results)))
+  columns <- lapply(c(columns, more), format, justify = "right")
+  room <- getOption("width") - 1L - nchar(first[[1L]])
+  widths <- vapply(columns, function(text) max(nchar(text)) + 2L, 1L)
+  panel <- panels(widths, room)
+  for (i in unique(panel)) {
+    if (i > 1L) cat("\n")
+    text <- do.call(paste, c(list(first), unname(columns[panel == i]), sep = "  "))
+    cat(paste0(" ", trimws(text, "right")), sep = "\n")
+  }
+}
+
+# Which panel each column goes to, one after the other, none wider than `room` where it has
+# several.
+panels <- function(widths, room) {
+  out <- integer(length(widths))
+  panel <- 1L
+  used <- 0L
+  for (j in seq_along(widths)) {
+    if (used > 0L && used + widths[[j]] > room) {
+      panel <- panel + 1L
+      used <- 0L
+    }
+    used <- used + widths[[j]]
+    out[[j]] <- panel
+  }
+  out
 }
 
 # Each sentence once, after the methods that it is said of.

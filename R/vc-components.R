@@ -75,9 +75,9 @@ new_components <- function(method, component, variance, se = NA_real_, bound = F
 #' }
 #' With weights all is computed from rows multiplied by their roots.
 #'
-#' All but (EM-)REML, ML and Bayes are unbiased without normality and may be negative, which
-#' is reported as it is. Their fixed effects are those of generalised least squares at the
-#' estimates, or at the nearest variances that may be.
+#' All but (EM-)REML, ML and Bayes are unbiased without normality (MINQUE of one iteration) and
+#' may be negative, which is reported as it is. Their fixed effects are those of generalised
+#' least squares at the estimates, or at the nearest variances that may be.
 #'
 #' GEMMA's `-vc 1` estimates are those of `"HE"`. Its standard errors differ from
 #' `se = "empirical"` in the order of p/n, as it takes the residual variance without degrees
@@ -160,21 +160,22 @@ component_methods <- function() {
        Bayes = vc_bayes)
 }
 
-check_method <- function(method, call) {
+check_method <- function(method, call, arg = "method") {
   if (identical(method, "ANOVA")) return("ANOVA-III")
   known <- names(component_methods())
   if (!is.character(method) || length(method) != 1L || !method %in% known) {
-    abort_method(method, known, call)
+    abort_method(method, known, arg, call)
   }
   method
 }
 
 check_settings <- function(settings, method, call) {
   known <- setdiff(names(formals(component_methods()[[method]])), c("model", "call"))
-  if ("..." %in% known || length(settings) == 0L) return(invisible())
   given <- rlang::names2(settings)
   unknown <- given[!given %in% known]
   if (length(unknown) > 0L) abort_settings(unknown, known, method, call)
+  twice <- given[duplicated(given)]
+  if (length(twice) > 0L) abort_argument(twice[[1L]], "given once", "given twice", call)
 }
 
 # The model of a formula or a fit, with its engine and the seconds that took.
@@ -205,7 +206,8 @@ run_method <- function(model, method, settings, call) {
   started <- proc.time()[["elapsed"]]
   out <- do.call(component_methods()[[method]], c(list(model), settings, list(call = call)))
   seconds <- proc.time()[["elapsed"]] - started
-  uses_engine <- method %in% c("REML", "ML", "EM-REML", "MINQUE0", "MINQUE1", "MINQUE")
+  uses_engine <- method %in% c("REML", "ML", "EM-REML", "MINQUE0", "MINQUE1", "MINQUE",
+                              "Bayes")
   if (is.null(out$seconds)) out$seconds <- seconds + uses_engine * model$engine_seconds
   if (is.null(out$beta)) out <- with_fixed_effects(out, model)
   out$formula <- model$formula
@@ -235,6 +237,7 @@ with_fixed_effects <- function(out, model) {
 # Of estimates that are moments: whatever their signs.
 moments_result <- function(model, method, phi, vcov, assumptions) {
   names <- component_names(model$random)
+  phi <- without_noise(phi, names(model$random), names)
   variances <- c(theta_diagonal(model$random), TRUE)
   negative <- names[variances & phi < 0]
   notes <- c(
@@ -252,6 +255,13 @@ moments_result <- function(model, method, phi, vcov, assumptions) {
   if (!is.null(vcov)) dimnames(vcov) <- list(names, names)
   new_components(method, names, phi, se, vcov = vcov, beta = NULL, beta_vcov = NULL,
                  n = length(model$frame$y), assumptions = assumptions, notes = notes)
+}
+
+# Rounding error of what is zero is not to be called negative. Components of slopes are on
+# scales of their own.
+without_noise <- function(phi, labels, names) {
+  alike <- names %in% c(labels, "Residual")
+  replace(phi, alike & abs(phi) < 1e-13 * sum(abs(phi[alike])), 0)
 }
 
 # The label of each term, with its columns where it has slopes, and "Residual".

@@ -16,11 +16,18 @@ vc_minque <- function(model, prior = 1, iterations = 1L, call) {
     # nothing moves any more
     if (max(abs(psi - used)) <= 1e-12 * max(1, psi)) break
   }
-  moments_result(model, "MINQUE", phi, minque_covariance(model, used, phi, call),
-                 c("Unbiased whether the data are normal or not.",
-                   paste0("Of least variance if the data are normal and the prior is right: ",
-                          describe_prior(prior, iterations), "."),
-                   "Standard errors are those of normal data at the estimates."))
+  of <- if (iterations > 1L) {
+    c(paste("The prior is the estimates of the step before: REML in the limit, where that is",
+            "inside."),
+      "Not unbiased, as the prior depends on the data.",
+      "Standard errors are those of normal data at the estimates, the prior taken as fixed.")
+  } else {
+    c("Unbiased whether the data are normal or not.",
+      paste0("Of least variance if the data are normal and the prior is right: ",
+             describe_prior(prior), "."),
+      "Standard errors are those of normal data at the estimates.")
+  }
+  moments_result(model, "MINQUE", phi, minque_covariance(model, used, phi, call), of)
 }
 
 vc_minque0 <- function(model, call) {
@@ -31,8 +38,7 @@ vc_minque1 <- function(model, call) {
   replace(vc_minque(model, 1, call = call), "method", "MINQUE1")
 }
 
-describe_prior <- function(prior, iterations) {
-  if (iterations > 1L) return("the estimates of the step before")
+describe_prior <- function(prior) {
   if (length(prior) > 1L) return(paste0("variances as ", toString(format(prior))))
   if (prior == 0) "no variance but the residual one" else "equal variances"
 }

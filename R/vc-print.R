@@ -66,12 +66,12 @@ print_components <- function(table, digits) {
   cat(paste0(" ", trimws(do.call(paste, c(text, sep = "  ")), "right")), sep = "\n")
 }
 
-# Numbers with as many decimals as the largest needs for `digits` of its own; NA is "".
-aligned <- function(x, digits) {
-  size <- suppressWarnings(max(abs(x), na.rm = TRUE))
+# Numbers with as many decimals as one of this size needs for `digits` of its own, by default
+# the largest; NA is "".
+aligned <- function(x, digits, size = suppressWarnings(max(abs(x), na.rm = TRUE))) {
   before <- if (is.finite(size) && size > 0) floor(log10(size)) + 1 else 1
-  if (before < -5 || before > 12) {
-    return(replace(format(x, digits = digits), is.na(x), ""))
+  if (before < -5 || before > 9) {
+    return(replace(formatC(x, digits = max(0, digits - 1), format = "e"), is.na(x), ""))
   }
   decimals(x, max(0, digits - before))
 }
@@ -157,7 +157,13 @@ confint.variance_components <- function(object, parm, level = 0.95, ...) {
   table <- object$components
   out <- table$variance + outer(table$se, stats::qnorm(tails))
   dimnames(out) <- list(table$component, paste(format(100 * tails, trim = TRUE), "%"))
-  if (missing(parm)) out else out[parm, , drop = FALSE]
+  if (missing(parm)) return(out)
+  if (is.numeric(parm) && all(parm %in% seq_len(nrow(out)))) return(out[parm, , drop = FALSE])
+  unknown <- setdiff(parm, table$component)
+  if (length(unknown) > 0L) {
+    abort_parameter(unknown, table$component, rlang::current_env())
+  }
+  out[parm, , drop = FALSE]
 }
 
 #' @export
@@ -180,7 +186,11 @@ plot.variance_components <- function(x, level = 0.95, ...) {
 
 # Variances above, what the criterion is above its last value below.
 plot_iterates <- function(x, ...) {
+<<<<<<< HEAD
   old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 5.8, 2, 1), las = 1L)
+=======
+  old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 6, 2, 1), las = 1L)
+>>>>>>> h-b
   on.exit(graphics::par(old))
   at <- x$iterates$iteration + 1
   values <- as.matrix(x$iterates[-(1:2)])
@@ -194,8 +204,13 @@ plot_iterates <- function(x, ...) {
   shown <- above > 1e-9
   if (!any(shown)) return(invisible())
   graphics::plot(at[shown], above[shown], log = "xy", type = "l", xlab = "Iteration + 1",
+<<<<<<< HEAD
                  xlim = range(at), ylab = "")
   graphics::title(ylab = "-2 logLik less its last", line = 4.4)
+=======
+                 ylab = "")
+  graphics::title(ylab = "-2 logLik less its last", line = 4.5)
+>>>>>>> h-b
 }
 
 # A panel for each component: estimates of several results with their intervals.
@@ -211,7 +226,7 @@ plot_estimates <- function(results, level, ...) {
     se <- vapply(results, function(x) x$components$se[[i]], 0)
     ends <- cbind(at - z * se, at + z * se)
     graphics::plot(at, y, xlim = range(at, ends, 0, na.rm = TRUE), pch = 19L, yaxt = "n",
-                   ylim = c(0.5, length(y) + 0.5), xlab = "Variance", ylab = "",
+                   ylim = c(0.5, length(y) + 0.5), xlab = "Estimate", ylab = "",
                    main = names[[i]], ...)
     graphics::axis(2L, y, methods, tick = FALSE)
     graphics::abline(v = 0, col = "grey", lty = 3L)

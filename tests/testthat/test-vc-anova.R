@@ -98,6 +98,16 @@ test_that("negative estimates are reported as such", {
   expect_equal(unname(vcov(out, "fixed")), matrix(MS[2] / 30))
 })
 
+test_that("rounding error is not called a negative estimate", {
+  d <- data.frame(g = gl(8, 1, 40), y = rep(1:8, 5))
+  for (method in c("ANOVA-I", "ANOVA-III", "MINQUE0", "MINQUE1", "HE", "HE-pairs", "HE-SD")) {
+    out <- variance_components(y ~ (1 | g), d, method)
+    expect_identical(coef(out)[["Residual"]], 0)
+    expect_equal(coef(out)[["g"]], 6)
+    expect_length(out$notes, 0L)
+  }
+})
+
 test_that("ANOVA refuses by name what it can't do", {
   d <- unbalanced_example()
   at <- repeated_example()

@@ -16,12 +16,15 @@ test_that("arguments of priors are checked", {
   expect_kinlmm_error(prior_inverse_chisq(3, -1), "argument", "scale")
   expect_kinlmm_error(prior_inverse_wishart(3, matrix(c(1, 2, 2, 1), 2)), "argument",
                       "positive definite")
+  expect_kinlmm_error(prior_inverse_wishart(3, matrix(c(1, NA, NA, 1), 2)), "argument",
+                      "positive definite")
   expect_kinlmm_error(prior_inverse_wishart(1, diag(2)), "argument", "larger than 1")
   expect_kinlmm_error(prior_flat("sd"), "argument", "deviation")
   expect_kinlmm_error(bayes_control("flat"), "argument", "prior")
   expect_kinlmm_error(bayes_control(list(prior_half_t())), "argument", "named")
   expect_kinlmm_error(bayes_control(chains = 0), "argument", "chains")
   expect_kinlmm_error(bayes_control(warmup = 5), "argument", "warmup")
+  expect_kinlmm_error(bayes_control(chains = 100, iterations = 1e7), "argument", "100,000")
 })
 
 test_that("priors go to their terms, with the scale of the data", {
@@ -98,4 +101,15 @@ test_that("a residual variance flat on the log scale needs residuals", {
   twice <- rbind(d, transform(d, y = y + rnorm(12)))
   model <- bayes_model(y ~ 1 + (1 | id), twice, list(id = K))
   expect_s3_class(suppressWarnings(vc_bayes(model, control)), "bayes_components")
+})
+
+test_that("flat priors of the residuals count too", {
+  d <- data.frame(g = factor(c(1, 1, 2, 3)), y = c(1, 2, 5, 4))
+  prior <- list(g = prior_flat(), Residual = prior_flat("variance"))
+  expect_kinlmm_error(vc_bayes(bayes_model(y ~ 1 + (1 | g), d), bayes_control(prior)),
+                      "improper", "3 degrees")
+  d <- data.frame(g = factor(c(1, 1, 2, 3, 3)), y = c(1, 2, 5, 4, 6))
+  model <- bayes_model(y ~ 1 + (1 | g), d)
+  priors <- resolve_priors(prior, model$random, list(1), 1, NULL)
+  expect_silent(check_proper(priors, model, model$random, NULL))
 })

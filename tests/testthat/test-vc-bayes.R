@@ -127,6 +127,36 @@ test_that("simulation-based calibration: ranks are uniform (Talts et al. 2018)",
   expect_gt(min(p), 0.01)
 })
 
+test_that("records that say nothing leave the prior, of three columns too", {
+  skip_on_cran()
+  noise <- withr::with_seed(2, matrix(stats::rnorm(180), 60))
+  d <- data.frame(g = gl(10, 6), x = noise[, 1], z = noise[, 2], y = 1e3 * noise[, 3],
+                  w = 1e-6)
+  model <- bayes_model(y ~ 1 + (1 + x + z | g), d, weights = quote(w))
+  draws <- function(prior) {
+    set.seed(1)
+    suppressWarnings(vc_bayes(model, bayes_control(list(g = prior))))
+  }
+  W <- matrix(c(3, 0.5, -1, 0.5, 2, 0.3, -1, 0.3, 1.5), 3)
+  fit <- draws(prior_inverse_wishart(14, W))
+  z <- (coef(fit)[1:6] - W[lower.tri(W, TRUE)] / 10) / fit$diagnostics$mcse[1:6]
+  expect_lt(max(abs(z)), 3.5)
+  v <- draws(prior_half_t(5, c(1, 2, 0.5), lkj = 3))$draws
+  square <- cbind(v[[4]]^2 / (v[[3]] * v[[6]]), v[[5]]^2 / (v[[3]] * v[[8]]),
+                  v[[7]]^2 / (v[[6]] * v[[8]]))
+  # of a correlation, (r + 1) / 2 ~ beta(lkj + 1/2, lkj + 1/2)
+  expect_equal(colMeans(square), rep(1 / 8, 3), tolerance = 0.08)
+  below <- t(v[c(3, 6, 8)]) < c(1, 4, 0.25) * stats::qt(0.75, 5)^2
+  expect_lt(max(abs(rowMeans(below) - 0.5)), 0.06)
+})
+
+test_that("the densities that are plotted do not bend at zero", {
+  value <- stats::qexp(stats::ppoints(2000))
+  at <- draw_density(value, c(0, 8))
+  expect_equal(at$y[[1]], 1, tolerance = 0.15)
+  expect_equal(sum(at$y) * diff(at$x[1:2]), 1, tolerance = 0.02)
+})
+
 test_that("slopes are sampled with their correlation", {
   data <- lme4::sleepstudy
   set.seed(1)
@@ -247,7 +277,35 @@ test_that("what can't be sampled is refused by name", {
   expect_kinlmm_error(vc_bayes(bayes_model(cbind(y, x) ~ 1 + (1 | g), d)), "responses")
   model <- bayes_model(y ~ x + (1 | g), d)
   expect_kinlmm_error(vc_bayes(model, list(chains = 2)), "argument", "bayes_control()")
-  expect_error(vc_bayes(model, chain = 3), class = "rlib_error_dots_nonempty")
+  expect_kinlmm_error(variance_components(y ~ x + (1 | g), d, "Bayes", chain = 3), "argument",
+                      '"control"')
+})
+
+test_that("records that the effects explain exactly are refused", {
+  d <- data.frame(g = gl(8, 1, 40), h = gl(5, 8), y = rep(1:8, 5))
+  expect_kinlmm_error(vc_bayes(bayes_model(y ~ 1 + (1 | g), d)), "improper", "exactly")
+  expect_kinlmm_error(vc_bayes(bayes_model(y ~ 1 + (1 | g) + (1 | h), d)), "improper")
+  # as many effects as records leave none whatever the response
+  K <- withr::with_seed(1, toy_kinship(20))
+  model <- bayes_model(y ~ 1 + (1 | id), withr::with_seed(1, toy_pheno(K)), list(id = K))
+  unit <- column_spread(model$random)
+  engine <- choose_engine(model$frame, model$fixed, model$random, NULL)
+  expect_silent(check_inexact(engine, model$random, unit, NULL))
+})
+
+test_that("factors may have the names of columns of the draws, or of the residuals", {
+  d <- mixed_example()
+  d$chain <- d$g
+  d$Residual <- d$g
+  short <- bayes_control(chains = 2, iterations = 100, warmup = 20)
+  run <- function(formula) {
+    set.seed(1)
+    suppressWarnings(variance_components(formula, d, "Bayes", control = short))
+  }
+  fit <- run(y ~ x + (1 | chain))
+  expect_equal(confint(fit), confint(run(y ~ x + (1 | g))), ignore_attr = TRUE)
+  fit <- run(y ~ x + (1 | Residual))
+  expect_identical(fit$components$component, c("Residual.1", "Residual"))
 })
 
 test_that("chains that are too short are said to be", {
@@ -267,6 +325,9 @@ test_that("means that do not exist are noted", {
   expect_match(suppressWarnings(
     vc_bayes(model, bayes_control(list(g = prior_flat()))))$notes, "no posterior mean")
   expect_length(fit(3)$notes, 0L)
+  # three levels about zero tell more than about their mean
+  model <- bayes_model(y ~ 0 + (1 | g), d)
+  expect_length(fit(2)$notes, 0L)
 })
 
 test_that("results are printed, summarised, plotted", {
@@ -281,7 +342,8 @@ test_that("results are printed, summarised, plotted", {
   text <- capture.output(print(fit))
   expect_true(any(grepl("half-t, 3 df, scale 2.5", text)))
   expect_true(any(grepl("Chains agree", text)))
-  expect_lte(max(nchar(text)), 90)
+  expect_lte(max(nchar(text)), 80)
+  expect_output(print(summary(fit)[, c("mean", "sd")]), "share.Subject")
   expect_output(print(summary(fit)), "Fixed effects")
   expect_equal(confint(fit)["Residual", ], unlist(fit$diagnostics["Residual", 5:6]),
                ignore_attr = TRUE)
@@ -289,7 +351,20 @@ test_that("results are printed, summarised, plotted", {
   grDevices::pdf(NULL)
   withr::defer(grDevices::dev.off())
   expect_identical(plot(fit), fit)
-  expect_kinlmm_error(plot(fit, parameters = "nobody"), "argument")
+  expect_kinlmm_error(plot(fit, parameters = "nobody"), "argument", "parameters")
+  expect_kinlmm_error(plot(fit, parameters = character()), "argument", "names none")
+})
+
+test_that("prints say whose relationship matrix it is, and the priors in a comparison", {
+  K <- withr::with_seed(1, toy_kinship(20))
+  d <- withr::with_seed(1, toy_pheno(K))
+  settings <- list(Bayes = list(control = bayes_control(chains = 1, iterations = 50)))
+  set.seed(1)
+  both <- suppressWarnings(compare_components(y ~ 1 + kin(1 | id, K), d, c("REML", "Bayes"),
+                                              settings = settings))
+  expect_output(print(both$results$Bayes), "Relationship matrix of id: K")
+  expect_output(print(both), "Priors: id: half-t, 3 df")
+  expect_lte(max(nchar(capture.output(print(both)))), 80)
 })
 
 test_that("draws are those of the package posterior", {

@@ -23,6 +23,10 @@ test_that("the comparison prints", {
   none <- compare_components(Reaction ~ Days + (Days | Subject), lme4::sleepstudy,
                              methods = c("ANOVA-I", "ANOVA-III"))
   expect_output(print(none), "by 0 methods")
+  expect_identical(dim(as.data.frame(none)), c(0L, 7L))
+  several <- compare_components(Reaction ~ Days + (Days | Subject), lme4::sleepstudy,
+                                methods = c("REML", "HE"))
+  expect_lte(max(nchar(capture.output(print(several)))), 80)
 })
 
 test_that("settings reach their methods", {
@@ -35,6 +39,13 @@ test_that("settings reach their methods", {
   expect_kinlmm_error(compare_components(y ~ (1 | a), d, methods = "REML",
                                          settings = list(REML = list(prior = 1))),
                       "argument", "prior")
+  wrong <- list(HE = list(se = "x"))
+  expect_kinlmm_error(compare_components(y ~ (1 | a), d, methods = "HE", settings = wrong),
+                      "argument", '"empirical"')
+  expect_kinlmm_error(compare_components(y ~ (1 | a), d, settings = NULL), "argument",
+                      "settings")
+  expect_kinlmm_error(compare_components(y ~ (1 | a), d, methods = "MIVQUE"), "argument",
+                      "methods")
   expect_kinlmm_error(compare_components(y ~ (1 | a), d, methods = 1), "argument",
                       "names of methods")
   expect_error(compare_components(y ~ (1 | a), d, level = 1),

@@ -6,6 +6,8 @@ test_that("the verb refuses what it does not know", {
                       c("iterations", "information"))
   expect_kinlmm_error(variance_components(y ~ (1 | a), d, method = "MINQUE0", prior = 2),
                       "argument", "It has none")
+  expect_kinlmm_error(variance_components(y ~ (1 | a), d, "HE", se = "normal", se = "x"),
+                      "argument", "twice")
   expect_kinlmm_error(variance_components(y ~ x, d), "formula")
   expect_kinlmm_error(variance_components(cbind(y, x) ~ (1 | a), d), "response",
                       "one response")

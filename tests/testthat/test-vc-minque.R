@@ -46,6 +46,7 @@ test_that("iterated MINQUE is REML", {
   iterated <- variance_components(fit, method = "MINQUE", iterations = 100)
   reml <- variance_components(fit, information = "expected")
   expect_equal(coef(iterated), coef(reml), tolerance = 1e-8)
+  expect_match(iterated$assumptions, "Not unbiased", all = FALSE)
   # there the estimates are the prior, and their covariance that of the information
   expect_equal(vcov(iterated), vcov(reml), tolerance = 1e-6)
 })

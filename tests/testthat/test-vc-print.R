@@ -13,6 +13,9 @@ test_that("results print, are tables, and plot", {
   expect_equal(interval[1, ], table$variance[2] + table$se[2] * stats::qnorm(c(0.05, 0.95)),
                ignore_attr = TRUE)
   expect_identical(colnames(interval), c("5 %", "95 %"))
+  expect_identical(rownames(confint(out, 2:3)), c("batch", "Residual"))
+  expect_kinlmm_error(confint(out, "plate"), "argument", "parm")
+  expect_kinlmm_error(confint(out, 4), "argument", "parm")
   grDevices::pdf(NULL)
   withr::defer(grDevices::dev.off())
   expect_identical(plot(out), out)
@@ -25,6 +28,7 @@ test_that("results print, are tables, and plot", {
 test_that("numbers are aligned, and NA is empty", {
   expect_identical(aligned(c(1764.06, 2451.2, NA), 5), c("1764.1", "2451.2", ""))
   expect_identical(aligned(c(0.0012345, 0.2), 3), c("0.001", "0.200"))
-  expect_identical(aligned(c(1e-12, NA), 3), c("1e-12", ""))
+  expect_identical(aligned(c(1e-12, NA), 3), c("1.00e-12", ""))
+  expect_identical(aligned(c(1.5e11, 0), 3), c("1.50e+11", "0.00e+00"))
   expect_identical(aligned(NA_real_, 3), "")
 })
