@@ -229,3 +229,6 @@ format_varcorr <- function(x, digits, comp) {
   rownames(out) <- rep("", nrow(out))
   out
 }
+
+# Paragraphs, within the width of the console.
+cat_wrapped <- function(text, ...) cat(strwrap(text, getOption("width"), ...), sep = "\n")

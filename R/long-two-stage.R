@@ -403,7 +403,7 @@ print_two_stage_head <- function(x) {
   lost <- x$subjects$subject[!x$subjects$used]
   if (length(lost) > 0L) {
     text <- paste("Too few records for a regression, in the single stage only:", some_of(lost))
-    cat_wrapped(text)
+    cat_wrapped(text, exdent = 2L)
   }
   cat("First stage: sigma2 = ", format(x$sigma2, digits = 5), ", pooled, ",
       n_of(x$df, "degree"), " of freedom\n", sep = "")
@@ -430,10 +430,6 @@ print.two_stage <- function(x, digits = max(3L, getOption("digits") - 3L), ...) 
   invisible(x)
 }
 
-cat_wrapped <- function(text) {
-  cat(paste0(strwrap(text, 0.95 * getOption("width"), exdent = 2L), "\n"), sep = "")
-}
-
 print_stage_table <- function(cells, rows, stages) {
   titles <- c(unweighted = "two-stage", weighted = "two-stage, weighted",
               single = "single stage")
@@ -457,7 +453,7 @@ print_two_stage_notes <- function(x) {
     }
   )
   cat("\n")
-  cat_wrapped(notes)
+  cat_wrapped(notes, exdent = 2L)
   if (!is.null(x$failure)) {
     cat("The single stage could not be fitted:\n", x$failure, "\n", sep = "")
   }

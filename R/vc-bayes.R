@@ -250,8 +250,6 @@ print.bayes_components <- function(x, digits = 4L, ...) {
   invisible(x)
 }
 
-cat_wrapped <- function(text, ...) cat(strwrap(text, getOption("width"), ...), sep = "\n")
-
 describe_convergence <- function(x) {
   trouble <- sampling_trouble(x)
   text <- paste0("largest R-hat ", sprintf("%.3f", trouble$rhat),

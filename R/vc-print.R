@@ -186,11 +186,7 @@ plot.variance_components <- function(x, level = 0.95, ...) {
 
 # Variances above, what the criterion is above its last value below.
 plot_iterates <- function(x, ...) {
-<<<<<<< HEAD
   old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 5.8, 2, 1), las = 1L)
-=======
-  old <- graphics::par(mfrow = c(2L, 1L), mar = c(4, 6, 2, 1), las = 1L)
->>>>>>> h-b
   on.exit(graphics::par(old))
   at <- x$iterates$iteration + 1
   values <- as.matrix(x$iterates[-(1:2)])
@@ -204,13 +200,8 @@ plot_iterates <- function(x, ...) {
   shown <- above > 1e-9
   if (!any(shown)) return(invisible())
   graphics::plot(at[shown], above[shown], log = "xy", type = "l", xlab = "Iteration + 1",
-<<<<<<< HEAD
                  xlim = range(at), ylab = "")
   graphics::title(ylab = "-2 logLik less its last", line = 4.4)
-=======
-                 ylab = "")
-  graphics::title(ylab = "-2 logLik less its last", line = 4.5)
->>>>>>> h-b
 }
 
 # A panel for each component: estimates of several results with their intervals.
