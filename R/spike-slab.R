@@ -259,8 +259,8 @@ default_spike_sweeps <- function(geno) {
   as.integer(min(1e4, max(600, 6e9 / (as.numeric(nrow(geno)) * ncol(geno)))))
 }
 
-# Sweeps of a first iteration: one where it is dear.
-spike_first_sweeps <- function(fit) {
+# Sweeps of an iteration: one where it is dear.
+spike_each_sweeps <- function(fit) {
   cells <- as.numeric(nrow(fit$geno)) * ncol(fit$geno)
   max(1, min(20, round(1e7 / cells)))
 }
@@ -270,7 +270,6 @@ run_spike_em <- function(fit, start, call, before = NULL) {
   spec <- fit$spec
   settings <- fit$settings
   path <- matrix(0, 0L, 5L)
-  settled <- 0L
   at <- list(pi = start[["pi"]], sigma_g2 = start[["h2"]] * spec$total,
              sigma_e2 = spec$total, gamma = numeric())
   if (!is.na(start[["h2"]])) at$sigma_e2 <- (1 - start[["h2"]]) * spec$total
@@ -278,13 +277,12 @@ run_spike_em <- function(fit, start, call, before = NULL) {
   if (!is.null(before)) {
     spec$states <- before$states
     path <- before$path
-    settled <- before$settled
     at <- before$estimate
   }
   seed <- random_seed()
   result <- with_progress("Spike and slab", settings$sweeps, function(tick) {
-    cpp_spike_em(core_source(fit$geno), spec, at, path, settled, settings$sweeps,
-                 spike_first_sweeps(fit), settings$draws, settings$tolerance, seed,
+    cpp_spike_em(core_source(fit$geno), spec, at, path, settings$sweeps,
+                 spike_each_sweeps(fit), settings$draws, settings$tolerance, seed,
                  spike_threads(fit), tick)
   })
   check_core(result, spike_errors(fit, call), call)
