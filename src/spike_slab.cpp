@@ -85,8 +85,8 @@ Rcpp::NumericMatrix wrap_path(const std::vector<SpikeIteration>& path) {
 // [[Rcpp::export]]
 Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start,
                         Rcpp::NumericMatrix path, double sweeps, double each,
-                        double draws, double tolerance,
-                        Rcpp::NumericVector seed, int threads, SEXP progress) {
+                        double draws, double tolerance, Rcpp::NumericVector seed,
+                        int threads, SEXP progress) {
   return glue::guarded([&] {
     glue::RMonitor monitor(progress);
     const SpikeModel data = read_model(source, model, threads, monitor);
@@ -97,9 +97,8 @@ Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start,
     options.draws = static_cast<Index>(draws);
     options.tolerance = tolerance;
     options.seed = glue::seed_of(seed);
-    const SpikeFit fit =
-        spike_em(data, as_parameters(start),
-                 as_states(model, data.m()), as_path(path), options, monitor);
+    const SpikeFit fit = spike_em(data, as_parameters(start), as_states(model, data.m()),
+                                  as_path(path), options, monitor);
     Rcpp::List out = wrap_common(data, fit.means, fit.states, fit.draws);
     out["estimate"] = wrap_parameters(fit.estimate);
     out["path"] = wrap_path(fit.path);

@@ -57,7 +57,8 @@ constexpr Index kControls = 5;
 using Controls = Eigen::Matrix<double, kControls, 1>;
 
 // Scores less their regression on what is known to have the mean zero: two forms of the
-// score of sigma_g2 less each other, and the noise of the draws, now and one iteration ago.
+// score of sigma_g2 less each other, and the noise of the draws, now and one iteration
+// ago.
 class Controlled {
  public:
   Scores operator()(const Scores& raw, const Controls& now, double h2, double logit_pi) {
@@ -106,12 +107,13 @@ class Controlled {
 };
 
 // What a step of logit pi is divided by: the information of known s_j and b_j, with which
-// steps are those of EM, times a share that falls as long as scores have the same sign and
-// grows when they alternate (Kesten 1958). The share of what the data tell may be tiny.
+// steps are those of EM, times a share that falls as long as scores have the same sign
+// and grows when they alternate (Kesten 1958). The share of what the data tell may be
+// tiny.
 class PiInformation {
  public:
   void add(double score) {
-    constexpr double kFall = 0.92, kGrow = 1.1, kLeast = 0.004;
+    constexpr double kFall = 0.8, kGrow = 1.28, kLeast = 0.001;
     if (last_ != 0) share_ *= score * last_ > 0 ? kFall : kGrow;
     share_ = std::min(1.0, std::max(kLeast, share_));
     last_ = score;
@@ -123,7 +125,7 @@ class PiInformation {
   }
 
  private:
-  double share_ = 0.1, last_ = 0;
+  double share_ = 0.05, last_ = 0;
 };
 
 // Robbins and Monro's gains, whose path is averaged (Polyak and Juditsky 1992).
@@ -157,14 +159,15 @@ class Ascent {
     of_pi_.add(score[1]);
     const double rate = gain(iteration);
     const double move = score[0] / (1 - share) / information(share);
-    const double to = std::min(
-        kMostShare, std::max(kLeastShare, share + within(first_ * rate * move, kLongest)));
+    const double to =
+        std::min(kMostShare,
+                 std::max(kLeastShare, share + within(first_ * rate * move, kLongest)));
     const double scale = std::exp(within(rate * score[2] / df, kLongest));
     if (std::isfinite(x)) {
       const double step = 0.5 * rate * score[1] / of_pi_(m, at_.pi);
       const double least = logit(std::min(0.5, 0.01 / m));
-      at_.pi = expit(
-          std::min(kMostLogit, std::max(least, x + within(step, kLongestLogit))));
+      at_.pi =
+          expit(std::min(kMostLogit, std::max(least, x + within(step, kLongestLogit))));
     }
     at_.sigma_g2 = to * total * scale;
     at_.sigma_e2 = (1 - to) * total * scale;
@@ -209,7 +212,8 @@ class Ascent {
     batches *= static_cast<double>(kBatches) / static_cast<double>(size);
     std::array<double, 2> out;
     for (Index k = 0; k < 2; ++k) {
-      const double spread = (batches.col(k).array() - batches.col(k).mean()).square().sum();
+      const double spread =
+          (batches.col(k).array() - batches.col(k).mean()).square().sum();
       out[static_cast<std::size_t>(k)] = std::sqrt(spread / (kBatches - 1) / kBatches);
     }
     return out;
@@ -371,13 +375,17 @@ void ascend(const SpikeModel& model, std::vector<SpikeChain>& chains,
       double spread = 0;
       const SpikeSums sums = sweep_all(model, chains, options.each, threads, at, spread);
       ascent.step(sums, fit.path.size());
-      fit.path.push_back({at.pi, at.sigma_g2, at.sigma_e2,
-                          static_cast<double>(options.each), spread});
+      fit.path.push_back(
+          {at.pi, at.sigma_g2, at.sigma_e2, static_cast<double>(options.each), spread});
       monitor.tick(std::min(done + options.each, options.sweeps), options.sweeps);
     }
     ascent.learn();
-    fit.settled = static_cast<Index>(fit.path.size()) / 3;
-    assess(fit.path, ascent, options.tolerance, fit);
+    // the longest part of the path without a trend
+    for (const Index of : {2, 3, 4}) {
+      fit.settled = static_cast<Index>(fit.path.size()) * (of - 1) / (of + 2);
+      assess(fit.path, ascent, options.tolerance, fit);
+      if (!fit.trend) break;
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 //   y = X beta + sum_j z_j b_j + e,  b_j = s_j u_j,  s_j ~ Bernoulli(pi),
 //   u_j ~ N(0, sigma_u2),  sigma_u2 = sigma_g2 / (m pi),  e ~ N(0, sigma_e2 I),
 // sampled marker by marker, with u_j integrated out of the draw of s_j. Memory is 4 n m
-// bytes for Z; nothing is n x n or m x m.
+// bytes for Z; nothing is m x m.
 #pragma once
 
 #include <array>
@@ -63,9 +63,10 @@ class SpikeModel {
   bool restricted_;
 };
 
-// Sums over sweeps of a state, r = y - Z b at their ends, and of conditional expectations,
-// given all other effects, for what can have them. With f = y - Q gamma for ML and M y
-// for REML, and t = f - M Z b: means of t't and f't over the updates within a sweep.
+// Sums over sweeps of a state, r = y - Z b at their ends, and of conditional
+// expectations, given all other effects, for what can have them. With f = y - Q gamma for
+// ML and M y for REML, and t = f - M Z b: means of t't and f't over the updates within a
+// sweep.
 struct SpikeSums {
   double sweeps = 0;
   double active = 0, squares = 0;  // sum of s_j and of b_j^2: conditional expectations
@@ -73,9 +74,10 @@ struct SpikeSums {
   double outside = 0;              // |Q'r|^2
   Vector Qr;                       // p
   double tt = 0, ft = 0;
-  double excess = 0;  // sum of b_j^2 over the slab variance, less that of s_j: conditional
-  // What was drawn less its conditional expectation, of f't, t't, sum of s_j and of b_j^2:
-  // without mean, whatever the parameters
+  double excess =
+      0;  // sum of b_j^2 over the slab variance, less that of s_j: conditional
+  // What was drawn less its conditional expectation, of f't, t't, sum of s_j and of
+  // b_j^2: without mean, whatever the parameters
   Eigen::Array4d noise = Eigen::Array4d::Zero();
   SpikeSums& operator+=(const SpikeSums& other);
 };

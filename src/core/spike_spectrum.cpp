@@ -84,7 +84,8 @@ void SpikeSpectrum::probe(const SpikeModel& model, Random& random) {
 }
 
 // 0.5 (sum of w^2 - (sum of w)^2 / df) for log tau, w = tau d / (1 + tau d), d the
-// eigenvalues: from the derivatives of log|I + tau K|, or from the mean and variance of d.
+// eigenvalues: from the derivatives of log|I + tau K|, or from the mean and variance of
+// d.
 double SpikeSpectrum::information(double h2) const {
   const double tau = std::max(h2, 1e-3) / (1 - std::max(h2, 1e-3));
   double spread = 0;
