@@ -20,7 +20,7 @@ constexpr double kLeastSweeps = 200;
 constexpr double kBatchT = 2.447;
 constexpr double kLeastShare = 1e-4;  // the slab must have a variance
 constexpr double kMostShare = 0.9999;
-constexpr double kLongest = 0.1, kLongestLogit = 0.3;  // steps of h2 and of logit pi
+constexpr double kLongest = 0.1;  // step of logit pi and of log sigma_e2
 constexpr double kMostLogit = 12;
 // Below this many multiplications threads cost more than they save.
 constexpr double kThreadWork = 1e6;
@@ -50,8 +50,8 @@ double within(double x, double most) {
   return std::min(most, std::max(-most, x));
 }
 
-// Scores with respect to h2 / (1 - h2) (of h2, times 1 - h2), to logit pi, and to the log
-// of the total variance: Fisher's identity at draws of s_j and b_j.
+// Scores with respect to h2 / (1 - h2) (of h2, times 1 - h2), to logit pi, and to log
+// sigma_e2 at the same h2: Fisher's identity at draws of s_j and b_j.
 using Scores = Eigen::Array3d;
 constexpr Index kControls = 5;
 using Controls = Eigen::Matrix<double, kControls, 1>;
@@ -113,13 +113,13 @@ class Controlled {
 class PiInformation {
  public:
   void add(double score) {
-    constexpr double kFall = 0.8, kGrow = 1.28, kLeast = 0.001;
+    constexpr double kFall = 0.88, kGrow = 1.2, kLeast = 0.006;
     if (last_ != 0) share_ *= score * last_ > 0 ? kFall : kGrow;
     share_ = std::min(1.0, std::max(kLeast, share_));
     last_ = score;
   }
   double operator()(double m, double pi) const {
-    constexpr double kLeast = 2;
+    constexpr double kLeast = 5;
     const double known = m * pi * (1 - pi) + 0.5 * (1 - pi) * (1 - pi) * m * pi;
     return std::max(kLeast, share_ * known);
   }
@@ -145,7 +145,7 @@ class Ascent {
   // From sums over all chains at the present parameters.
   void step(const SpikeSums& sums, std::size_t iteration) {
     const double m = static_cast<double>(model_.m()), n = sums.sweeps;
-    const double share = h2(), total = at_.sigma_g2 + at_.sigma_e2;
+    const double share = h2(), fall = spectrum_.at(share).fall;
     const double x = logit(at_.pi), df = model_.contrasts();
     const double ft = sums.ft / n / at_.sigma_e2, tt = sums.tt / n / at_.sigma_e2;
     // of log sigma_g2, from the residuals and from the effects
@@ -153,24 +153,31 @@ class Ascent {
     const double of_g = share * one + (1 - share) * other, of_both = 0.5 * (ft - df);
     Controls controls;
     controls << one - other, (sums.noise / n).matrix();
-    const Scores raw((of_g - share * of_both) / share,
+    const Scores raw((of_g - fall * of_both) / share,
                      sums.active / n - m * at_.pi - (1 - at_.pi) * of_g, of_both);
     const Scores score = controlled_(raw, controls, share, x);
     of_pi_.add(score[1]);
     const double rate = gain(iteration);
     const double move = score[0] / (1 - share) / information(share);
-    const double to =
-        std::min(kMostShare,
-                 std::max(kLeastShare, share + within(first_ * rate * move, kLongest)));
-    const double scale = std::exp(within(rate * score[2] / df, kLongest));
+    // effects lag behind: scores that alternate say that steps are too long for them
+    constexpr double kFall = 0.88, kGrow = 1.12, kLeast = 0.03, kLongestShare = 0.05;
+    if (last_ != 0) damp_ *= move * last_ > 0 ? kGrow : kFall;
+    damp_ = std::min(1.0, std::max(kLeast, damp_));
+    last_ = move;
+    const double step = within(first_ * damp_ * rate * move, kLongestShare);
+    const double to = std::min(kMostShare, std::max(kLeastShare, share + step));
+    const double log_e2 =
+        within(2 * rate * score[2] / df, kLongest) - fall * (logit(to) - logit(share));
     if (std::isfinite(x)) {
-      const double step = 0.5 * rate * score[1] / of_pi_(m, at_.pi);
-      const double least = logit(std::min(0.5, 0.01 / m));
-      at_.pi =
-          expit(std::min(kMostLogit, std::max(least, x + within(step, kLongestLogit))));
+      // states follow pi within some sweeps: late steps that are as long would overshoot
+      const double longer = rate * std::min(3.0, std::sqrt(n));
+      const double of_x = 0.5 * rate * score[1] / of_pi_(m, at_.pi);
+      const double least = logit(std::min(0.5, 1 / m));
+      at_.pi = expit(
+          std::min(kMostLogit, std::max(least, x + within(of_x, kLongest * longer))));
     }
-    at_.sigma_g2 = to * total * scale;
-    at_.sigma_e2 = (1 - to) * total * scale;
+    at_.sigma_e2 *= std::exp(log_e2);
+    at_.sigma_g2 = at_.sigma_e2 * to / (1 - to);
     if (!model_.restricted_) {
       const Vector now = model_.Qy_ - spike_products(model_, sums).Qg;
       at_.gamma += rate * (now - at_.gamma);
@@ -225,7 +232,7 @@ class Ascent {
     const double scale = h2 * (1 - h2);
     const double known =
         0.5 * (1 + static_cast<double>(model_.m()) * at_.pi) / (scale * scale);
-    return 1 / (1 / known + 1 / spectrum_.information(h2));
+    return 1 / (1 / known + 1 / spectrum_.at(h2).information);
   }
 
   const SpikeModel& model_;
@@ -233,6 +240,7 @@ class Ascent {
   SpikeParameters at_;
   Controlled controlled_;
   PiInformation of_pi_;
+  double damp_ = 1, last_ = 0;
   double first_ = 0.15;  // the first gain of h2, by which noise moves it a little
 };
 

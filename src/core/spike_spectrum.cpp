@@ -30,7 +30,7 @@ SpikeSpectrum::SpikeSpectrum(const SpikeModel& model, Random& random)
     share_ = 0.5;
     return;
   }
-  const double least = 0.5 / std::sqrt(information(0));
+  const double least = 0.5 / std::sqrt(at(0).information);
   share_ = std::min(0.95, std::max(share_, std::min(least, 0.5)));
 }
 
@@ -86,20 +86,22 @@ void SpikeSpectrum::probe(const SpikeModel& model, Random& random) {
 // 0.5 (sum of w^2 - (sum of w)^2 / df) for log tau, w = tau d / (1 + tau d), d the
 // eigenvalues: from the derivatives of log|I + tau K|, or from the mean and variance of
 // d.
-double SpikeSpectrum::information(double h2) const {
+SpikeSpectrum::Local SpikeSpectrum::at(double h2) const {
   const double tau = std::max(h2, 1e-3) / (1 - std::max(h2, 1e-3));
-  double spread = 0;
+  double spread = 0, mean = 0;
   if (T_.diagonal.size() > 0) {
     const TridiagonalFactor factor(T_, tau);
     const double sum = tau * factor.logdet1();
     spread = -tau * tau * factor.logdet2() - sum * sum / df_;
+    mean = sum / df_;
   } else {
     const double d = trace_ / df_, w = tau * d / (1 + tau * d);
     const double slope = tau / ((1 + tau * d) * (1 + tau * d));
     spread = std::min(slope * slope * (squares_ - df_ * d * d), df_ * w * (1 - w));
+    mean = w;
   }
   const double scale = tau / ((1 + tau) * (1 + tau));
-  return 0.5 * std::max(spread, 1e-12) / (scale * scale);
+  return {0.5 * std::max(spread, 1e-12) / (scale * scale), mean};
 }
 
 }  // namespace kinlmm

@@ -14,8 +14,12 @@ class SpikeSpectrum {
 
   // Where to start: the REML estimate, at least half its standard error at 0.
   double share() const { return share_; }
-  // Information on h2, with the total variance unknown.
-  double information(double h2) const;
+  // With sigma_e2 unknown: information on h2, and how log sigma_e2 at its maximum falls
+  // with logit h2, which is the mean share of h2 in the variance along the eigenvectors.
+  struct Local {
+    double information, fall;
+  };
+  Local at(double h2) const;
 
   static constexpr Index kExact = 5000;
 

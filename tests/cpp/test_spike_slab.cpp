@@ -189,7 +189,8 @@ TEST(spike_spectrum_is_that_of_the_matrix) {
   const Eigen::ArrayXd d = eigen.eigenvalues().array().max(0);
   const Eigen::ArrayXd w = tau * d / (1 + tau * d);
   const double expected = 0.5 * (w.square().sum() - w.sum() * w.sum() / (kN - 2));
-  CHECK_NEAR(spectrum.information(h2) * h2 * h2 * (1 - h2) * (1 - h2), expected, 1e-4);
+  CHECK_NEAR(spectrum.at(h2).information * h2 * h2 * (1 - h2) * (1 - h2), expected, 1e-4);
+  CHECK_NEAR(spectrum.at(h2).fall, w.sum() / (kN - 2), 1e-6);
   const auto deviance = [&](double share) {
     const double at = share / (1 - share);
     const Vector rotated =

@@ -5,8 +5,8 @@ test_that("every plot draws, with chromosomes and without", {
   withr::local_seed(1)
   fits <- suppressWarnings(list(
     spike_slab(y ~ 1, data, G, sweeps = 50),
-    spike_slab(y ~ 1, data, read_bed(write_bed(G, chr = rep(1:2, 15))), sweeps = 50),
-    spike_slab(y ~ 1, data, read_bed(write_bed(G)), "Bayes", draws = 50)
+    spike_slab(y ~ 1, data, read_bed(write_test_bed(G, chr = rep(1:2, 15))), sweeps = 50),
+    spike_slab(y ~ 1, data, read_bed(write_test_bed(G)), "Bayes", draws = 50)
   ))
   for (fit in fits) for (type in c("pip", "effect", "trace")) {
     before <- graphics::par("mfrow")
