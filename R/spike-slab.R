@@ -266,10 +266,10 @@ default_spike_sweeps <- function(geno) {
   as.integer(min(1e4, max(600, 6e9 / (as.numeric(nrow(geno)) * ncol(geno)))))
 }
 
-# Sweeps of an iteration: one where it is dear.
+# Sweeps of an iteration: one where it is dear, and so few that there are 100 iterations.
 spike_each_sweeps <- function(fit) {
   cells <- as.numeric(nrow(fit$geno)) * ncol(fit$geno)
-  max(1, min(20, round(1e7 / cells)))
+  max(1, min(20, round(1e7 / cells), fit$settings$sweeps %/% 100))
 }
 
 # before: the result to go on from, or NULL.
