@@ -141,8 +141,8 @@ cpp_sim_values <- function(source, B, block, threads, progress) {
     .Call(`_kinlmm_cpp_sim_values`, source, B, block, threads, progress)
 }
 
-cpp_spike_em <- function(source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress) {
-    .Call(`_kinlmm_cpp_spike_em`, source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress)
+cpp_spike_em <- function(source, model, start, path, sweeps, each, draws, tolerance, seed, threads, progress) {
+    .Call(`_kinlmm_cpp_spike_em`, source, model, start, path, sweeps, each, draws, tolerance, seed, threads, progress)
 }
 
 cpp_spike_gibbs <- function(source, model, starts, prior, warmup, kept, thin, seed, threads, progress) {

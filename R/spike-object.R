@@ -237,7 +237,17 @@ spike_notes <- function(fit) {
         "The draws are too few for standard errors by Louis' formula, or it has none here."
       }
     },
-    spike_modes(fit))
+    spike_little_of_pi(fit), spike_modes(fit))
+}
+
+# A flat likelihood of pi: a large standard error, or iterations that wander.
+spike_little_of_pi <- function(fit) {
+  at <- fit$parameters["pi", ]
+  if (fit$settings$method == "Bayes" || at$estimate > 0.9) return(NULL)
+  path <- fit$path$pi[seq_len(nrow(fit$path)) > fit$settled]
+  wide <- at$se > at$estimate * (1 - at$estimate)
+  if (!isTRUE(wide) && diff(range(stats::qlogis(path))) < 1) return(NULL)
+  "The data say little of pi: its likelihood is flat, and h2 is that of any such pi."
 }
 
 spike_unconverged <- function(fit) {
@@ -246,8 +256,8 @@ spike_unconverged <- function(fit) {
   }
   error <- fit$parameters$mc_error[1:2]
   if (fit$trend || anyNA(error)) return("The iterations had not settled when they ended.")
-  sprintf("The Monte-Carlo errors, %.2g of h2 and %.2g of pi, are above those asked for.",
-          error[[2L]], error[[1L]])
+  if (error[[2L]] <= fit$settings$tolerance) return("The iterations were too few.")
+  sprintf("The Monte-Carlo error of h2, %.2g, is above the one asked for.", error[[2L]])
 }
 
 # Chains at the same parameters that differ in what they hold.

@@ -2,8 +2,8 @@
 #'
 #' Fits y = X b + sum_j z_j b_j + e, where SNP j has an effect with probability pi,
 #' b_j = s_j u_j, s_j ~ Bernoulli(pi), u_j ~ N(0, sigma2_g / (m pi)), e ~ N(0, sigma2_e I).
-#' The share pi and the variances are estimated by maximum likelihood, with a Monte-Carlo EM
-#' algorithm, or by their posterior distribution under priors.
+#' The share pi and the variances are estimated by maximum likelihood, with a Monte-Carlo
+#' E-step, or by their posterior distribution under priors.
 #'
 #' @section Model:
 #' The m SNPs are standardised: z = (x - 2p) / sqrt(2p(1 - p)) with the frequency p of the
@@ -21,28 +21,34 @@
 #' every SNP and draws s_j with u_j integrated out, then u_j; active SNPs also exchange
 #' places with neighbours, which linkage disequilibrium needs. Sums over SNPs are those of
 #' conditional expectations (Rao-Blackwell). With `REML = TRUE` the fixed effects are
-#' integrated out of everything. The M-step is closed; it is taken in a model with one more
-#' parameter, a factor of the genetic values, which has the same maximum and is faster
-#' (Liu, Rubin and Wu 1998), and the steps of pi and h2 are stretched by Aitken's rule at
-#' the rate that the path shows. All chains share the parameters.
+#' integrated out of everything. All chains share the parameters.
 #'
-#' The number of sweeps of an iteration starts at 1 (more for small problems) and grows by
-#' half when the changes of ten iterations are not distinguishable from their Monte-Carlo
-#' error. The estimate is the mean of the path from there on. The algorithm has converged
-#' when that stretch of the path has no trend and its Monte-Carlo error, from the means of
-#' eight batches, is at most `tolerance` for h2 and ten times that for log pi. Else there
-#' is a warning, and [more()] goes on. What the chains have not come to yet no such error
-#' can show: where SNPs are many or in strong linkage disequilibrium, run it again with
-#' another seed. Then `draws` sweeps per chain at the estimate give
-#' inclusion probabilities, effects, and the information matrix by Louis' formula; standard
-#' errors are `NA` where these sweeps are too few for it, on a boundary, and where the path
-#' had not settled.
+#' An M-step would go about a hundredth of the way where SNPs are many and effects small.
+#' Its place is taken by a Newton step with the score of the observed data, the mean of the
+#' score given s and u (Fisher's identity), whose noise is reduced by regression on what is
+#' known to have the mean zero. The information on h2 is that of the model in which every SNP
+#' has an effect, from the spectrum of Z Z' / m, but not more than m pi known effects would
+#' give; h2 starts at the REML estimate of that model (above 5,000 samples: spectrum and
+#' start are by moments). Steps of logit pi are lengthened as long as scores keep their sign,
+#' and shortened when they alternate. Gains fall with the number t of iterations as t^-0.65, so
+#' that chance is averaged out (Robbins and Monro), and the estimate is the mean of the later
+#' part of the path (Polyak and Juditsky 1992): the last two thirds, or half, or third, the
+#' longest without a trend.
+#'
+#' It has converged when that part, of 200 sweeps at least, has no trend and the Monte-Carlo
+#' error of h2 is at most `tolerance`: the larger of those by the means of eight batches of
+#' the path, and of the scores over the information. Else there is a warning, and [more()]
+#' goes on. What the chains have not come to yet no such error can show: where SNPs are many
+#' or in strong linkage disequilibrium, run it again with another seed. Then `draws` sweeps
+#' per chain at the estimate give inclusion probabilities, effects, and the information matrix
+#' by Louis' formula; standard errors are `NA` where these sweeps are too few for it, on a
+#' boundary, and where the path had not settled.
 #'
 #' Far more SNPs than samples, and many small effects, leave pi all but unidentified: its
-#' likelihood is flat, the estimate is then anything that is not small, and h2 is little
-#' different from that of pi = 1; with few sweeps both stay near where they started, which a
-#' second `start` shows. EM comes to pi = 1 or h2 = 0 only in the limit, and
-#' the iterations keep h2 at 0.003 at least; the printed result says when an estimate is close.
+#' likelihood is flat, and the iterations may stop anywhere between the start and the
+#' maximum, which the printed result says and a second `start` shows; h2 then is little
+#' different from that of pi = 1. pi = 1 is come to only in the limit. h2 is 0.0001 at least,
+#' which stands for 0.
 #'
 #' @section Bayes:
 #' pi ~ Beta(a, b); sigma2_g and sigma2_e are df scale / chi2(df), independent a priori;
@@ -52,7 +58,8 @@
 #' start at different pi.
 #'
 #' @section Memory and time:
-#' 4 n m bytes for the genotypes in single precision; nothing is n x n. A sweep takes about
+#' 4 n m bytes for the genotypes in single precision, and 8 n^2 at the start
+#' of MCEM up to 5,000 samples. A sweep takes about
 #' as long as it takes to read them once (10,000 SNPs of 1,410 mice: 56 MB, some 10
 #' milliseconds); chains run on as many threads as `options(kinlmm.threads = )`, by
 #' default 2, and do not depend on how many there are.
@@ -81,7 +88,7 @@
 #' @param tolerance (`numeric(1)`) MCEM: the Monte-Carlo error of h2 to stop at.
 #' @param prior (`list`) Bayes, see there.
 #' @param start (`numeric`) where MCEM starts, `c(pi = , h2 = )`; by default 0.1 and the
-#'   moment estimate of Haseman and Elston. Another start shows other maxima.
+#'   REML estimate at pi = 1. Another start shows other maxima.
 #' @param subset,na.action,contrasts as for [lmmfit()].
 #' @param ... not used; anything here is an error.
 #'
@@ -110,12 +117,12 @@
 #' using random effects models. Bioinformatics 27, i317-i323.
 #' \doi{10.1093/bioinformatics/btr219}
 #'
-#' Liu C, Rubin DB, Wu YN (1998). Parameter expansion to accelerate EM: the PX-EM
-#' algorithm. Biometrika 85, 755-770. \doi{10.1093/biomet/85.4.755}
-#'
 #' Louis TA (1982). Finding the observed information matrix when using the EM algorithm.
 #' Journal of the Royal Statistical Society B 44, 226-233.
 #' \doi{10.1111/j.2517-6161.1982.tb01203.x}
+#'
+#' Polyak BT, Juditsky AB (1992). Acceleration of stochastic approximation by averaging. SIAM
+#' Journal on Control and Optimization 30, 838-855. \doi{10.1137/0330046}
 #'
 #' @examples
 #' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
@@ -259,10 +266,10 @@ default_spike_sweeps <- function(geno) {
   as.integer(min(1e4, max(600, 6e9 / (as.numeric(nrow(geno)) * ncol(geno)))))
 }
 
-# Sweeps of a first iteration: one where it is dear.
-spike_first_sweeps <- function(fit) {
+# Sweeps of an iteration: one where it is dear, and so few that there are 100 iterations.
+spike_each_sweeps <- function(fit) {
   cells <- as.numeric(nrow(fit$geno)) * ncol(fit$geno)
-  max(1, min(20, round(1e7 / cells)))
+  max(1, min(20, round(1e7 / cells), fit$settings$sweeps %/% 100))
 }
 
 # before: the result to go on from, or NULL.
@@ -270,7 +277,6 @@ run_spike_em <- function(fit, start, call, before = NULL) {
   spec <- fit$spec
   settings <- fit$settings
   path <- matrix(0, 0L, 5L)
-  settled <- 0L
   at <- list(pi = start[["pi"]], sigma_g2 = start[["h2"]] * spec$total,
              sigma_e2 = spec$total, gamma = numeric())
   if (!is.na(start[["h2"]])) at$sigma_e2 <- (1 - start[["h2"]]) * spec$total
@@ -278,13 +284,12 @@ run_spike_em <- function(fit, start, call, before = NULL) {
   if (!is.null(before)) {
     spec$states <- before$states
     path <- before$path
-    settled <- before$settled
     at <- before$estimate
   }
   seed <- random_seed()
   result <- with_progress("Spike and slab", settings$sweeps, function(tick) {
-    cpp_spike_em(core_source(fit$geno), spec, at, path, settled, settings$sweeps,
-                 spike_first_sweeps(fit), settings$draws, settings$tolerance, seed,
+    cpp_spike_em(core_source(fit$geno), spec, at, path, settings$sweeps,
+                 spike_each_sweeps(fit), settings$draws, settings$tolerance, seed,
                  spike_threads(fit), tick)
   })
   check_core(result, spike_errors(fit, call), call)

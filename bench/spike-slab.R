@@ -1,23 +1,21 @@
 # Bias and spread of the h2 and pi of spike_slab() beside GREML (lmmfit() with the GRM).
 #
-#   Rscript bench/spike-slab.R run [replicates] [csv]   adds what the csv lacks, cell by cell
-#   Rscript bench/spike-slab.R table [csv]              bench/results/spike-slab.md from it
+#   Rscript bench/spike-slab.R run [seeds] [csv]   adds what the csv lacks; seeds as 1001:1050
+#   Rscript bench/spike-slab.R table [csv ...]     bench/results/spike-slab.md from them
 #   Rscript bench/spike-slab.R mouse                    CD8 of GEMMA's mice, beside its BSLMM
 #
 # Needs kinlmm installed; run it from the root of the sources. 1,000 samples, unlinked SNPs
 # with frequencies from U(0.05, 0.5), normal effects, scaled so that the genetic values have
-# the variance h2 in the sample, and normal residuals of variance 1 - h2. A fit gets the
-# effort of `effort` below, so that one with 10,000 SNPs takes about four seconds.
+# the variance h2 in the sample, and normal residuals of variance 1 - h2. Defaults of
+# spike_slab() but for few draws at the estimate, which change no estimate.
 
 library(kinlmm)
 arguments <- commandArgs(TRUE)
 what <- c(arguments, "run")[[1L]]
-kept <- "/tmp/kinlmm-spike-slab.csv"
+kept <- file.path(dirname(tempdir()), "kinlmm-spike-slab.csv")
 cells <- expand.grid(share = c(0.01, 0.1, 1), h2 = c(0.25, 0.5), m = c(1000, 10000))
 n <- 1000
-effort <- function(cell) {
-  list(chains = 1, draws = 20, sweeps = if (cell$m == 1000) 2000 else 800)
-}
+effort <- list(draws = 20)
 
 simulate_cell <- function(cell, seed) {
   set.seed(seed)
@@ -38,7 +36,7 @@ replicate_cell <- function(cell, seed) {
     greml <- heritability(greml)
   })[["elapsed"]]
   mcem_seconds <- system.time({
-    fit <- suppressWarnings(do.call(spike_slab, c(list(y ~ 1, d$data, d$G), effort(cell))))
+    fit <- suppressWarnings(do.call(spike_slab, c(list(y ~ 1, d$data, d$G), effort)))
   })[["elapsed"]]
   at <- fit$parameters
   data.frame(cell, seed = seed, greml = greml$estimate, mcem = at["h2", "estimate"],
@@ -47,11 +45,11 @@ replicate_cell <- function(cell, seed) {
              greml_seconds = seconds, mcem_seconds = mcem_seconds)
 }
 
-run <- function(replicates, csv) {
+run <- function(seeds, csv) {
   done <- if (file.exists(csv)) read.csv(csv) else NULL
   key <- function(x) paste(x$m, x$h2, x$share, x$seed)
   # a replicate of every cell before the next
-  for (seed in seq_len(replicates)) for (i in seq_len(nrow(cells))) {
+  for (seed in seeds) for (i in seq_len(nrow(cells))) {
     row <- cbind(cells[i, ], seed = seed)
     if (key(row) %in% key(done)) next
     row <- replicate_cell(cells[i, ], seed)
@@ -61,7 +59,7 @@ run <- function(replicates, csv) {
 }
 
 summarise <- function(csv) {
-  all <- read.csv(csv)
+  all <- do.call(rbind, lapply(csv, read.csv))
   parts <- split(all, list(all$share, all$h2, all$m), drop = TRUE)
   show <- function(x, digits = 3) formatC(x, digits = digits, format = "f")
   lines <- vapply(parts, function(x) {
@@ -118,10 +116,11 @@ mouse <- function() {
 }
 
 if (what == "run") {
-  replicates <- as.integer(c(arguments[-1L], 50)[[1L]])
-  run(replicates, c(arguments[-(1:2)], kept)[[1L]])
+  seeds <- eval(parse(text = c(arguments[-1L], "1001:1050")[[1L]]))
+  run(seeds, c(arguments[-(1:2)], kept)[[1L]])
 } else if (what == "table") {
-  writeLines(summarise(c(arguments[-1L], kept)[[1L]]), "bench/results/spike-slab.md")
+  csv <- if (length(arguments) > 1L) arguments[-1L] else kept
+  writeLines(summarise(csv), "bench/results/spike-slab.md")
 } else {
   mouse()
 }

@@ -510,8 +510,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_spike_em
-Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start, Rcpp::NumericMatrix path, int settled, double sweeps, double first, double draws, double tolerance, Rcpp::NumericVector seed, int threads, SEXP progress);
-RcppExport SEXP _kinlmm_cpp_spike_em(SEXP sourceSEXP, SEXP modelSEXP, SEXP startSEXP, SEXP pathSEXP, SEXP settledSEXP, SEXP sweepsSEXP, SEXP firstSEXP, SEXP drawsSEXP, SEXP toleranceSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start, Rcpp::NumericMatrix path, double sweeps, double each, double draws, double tolerance, Rcpp::NumericVector seed, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_spike_em(SEXP sourceSEXP, SEXP modelSEXP, SEXP startSEXP, SEXP pathSEXP, SEXP sweepsSEXP, SEXP eachSEXP, SEXP drawsSEXP, SEXP toleranceSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -519,15 +519,14 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type start(startSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type path(pathSEXP);
-    Rcpp::traits::input_parameter< int >::type settled(settledSEXP);
     Rcpp::traits::input_parameter< double >::type sweeps(sweepsSEXP);
-    Rcpp::traits::input_parameter< double >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< double >::type each(eachSEXP);
     Rcpp::traits::input_parameter< double >::type draws(drawsSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type seed(seedSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_spike_em(source, model, start, path, settled, sweeps, first, draws, tolerance, seed, threads, progress));
+    rcpp_result_gen = Rcpp::wrap(cpp_spike_em(source, model, start, path, sweeps, each, draws, tolerance, seed, threads, progress));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -611,7 +610,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_sim_bed", (DL_FUNC) &_kinlmm_cpp_sim_bed, 4},
     {"_kinlmm_cpp_sim_moments", (DL_FUNC) &_kinlmm_cpp_sim_moments, 4},
     {"_kinlmm_cpp_sim_values", (DL_FUNC) &_kinlmm_cpp_sim_values, 5},
-    {"_kinlmm_cpp_spike_em", (DL_FUNC) &_kinlmm_cpp_spike_em, 12},
+    {"_kinlmm_cpp_spike_em", (DL_FUNC) &_kinlmm_cpp_spike_em, 11},
     {"_kinlmm_cpp_spike_gibbs", (DL_FUNC) &_kinlmm_cpp_spike_gibbs, 10},
     {"_kinlmm_cpp_vc_bayes", (DL_FUNC) &_kinlmm_cpp_vc_bayes, 13},
     {NULL, NULL, 0}

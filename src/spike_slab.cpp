@@ -19,21 +19,14 @@ SpikeModel read_model(const Rcpp::List& source, const Rcpp::List& model, int thr
                     Rcpp::as<bool>(model["restricted"]), threads);
 }
 
-// start: pi, sigma_g2, sigma_e2, gamma; sigma_g2 is NA where the moments decide.
-SpikeParameters as_parameters(const Rcpp::List& start, const SpikeModel& model,
-                              std::uint64_t seed) {
+// start: pi, sigma_g2, sigma_e2, gamma.
+SpikeParameters as_parameters(const Rcpp::List& start) {
   SpikeParameters at;
   at.pi = Rcpp::as<double>(start["pi"]);
   at.sigma_g2 = Rcpp::as<double>(start["sigma_g2"]);
   at.sigma_e2 = Rcpp::as<double>(start["sigma_e2"]);
   const Rcpp::NumericVector gamma = start["gamma"];
   at.gamma = glue::map(gamma);
-  if (R_IsNA(at.sigma_g2)) {
-    Random random(seed, 1u << 20);
-    const double share = model.moment_share(random), total = at.sigma_e2;
-    at.sigma_g2 = share * total;
-    at.sigma_e2 = (1 - share) * total;
-  }
   return at;
 }
 
@@ -91,22 +84,21 @@ Rcpp::NumericMatrix wrap_path(const std::vector<SpikeIteration>& path) {
 // continued. See spike_em().
 // [[Rcpp::export]]
 Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start,
-                        Rcpp::NumericMatrix path, int settled, double sweeps,
-                        double first, double draws, double tolerance,
-                        Rcpp::NumericVector seed, int threads, SEXP progress) {
+                        Rcpp::NumericMatrix path, double sweeps, double each,
+                        double draws, double tolerance, Rcpp::NumericVector seed,
+                        int threads, SEXP progress) {
   return glue::guarded([&] {
     glue::RMonitor monitor(progress);
     const SpikeModel data = read_model(source, model, threads, monitor);
     SpikeOptions options;
     options.threads = threads;
     options.sweeps = static_cast<Index>(sweeps);
-    options.first = static_cast<Index>(first);
+    options.each = static_cast<Index>(each);
     options.draws = static_cast<Index>(draws);
     options.tolerance = tolerance;
     options.seed = glue::seed_of(seed);
-    const SpikeFit fit =
-        spike_em(data, as_parameters(start, data, options.seed),
-                 as_states(model, data.m()), as_path(path), settled, options, monitor);
+    const SpikeFit fit = spike_em(data, as_parameters(start), as_states(model, data.m()),
+                                  as_path(path), options, monitor);
     Rcpp::List out = wrap_common(data, fit.means, fit.states, fit.draws);
     out["estimate"] = wrap_parameters(fit.estimate);
     out["path"] = wrap_path(fit.path);
@@ -129,7 +121,7 @@ Rcpp::List cpp_spike_gibbs(Rcpp::List source, Rcpp::List model, Rcpp::List start
     const SpikeModel data = read_model(source, model, threads, monitor);
     std::vector<SpikeParameters> at;
     for (int c = 0; c < starts.size(); ++c) {
-      at.push_back(as_parameters(starts[c], data, glue::seed_of(seed)));
+      at.push_back(as_parameters(starts[c]));
     }
     const SpikePrior priors{prior[0], prior[1], prior[2], prior[3], prior[4], prior[5]};
     const SpikeDraws fit =

@@ -71,6 +71,7 @@ SpikeModel::SpikeModel(MarkerTable table, Vector y, Matrix Q, bool restricted,
       QZ_(Q_.cols(), table_.Z.cols()),
       Qy_(Q_.transpose() * y_),
       norm_(table_.Z.cols()),
+      Zy_(table_.Z.cols()),
       yy_(y_.squaredNorm()),
       restricted_(restricted) {
   parallel_for(m(), threads, [&](Index j) {
@@ -79,6 +80,7 @@ SpikeModel::SpikeModel(MarkerTable table, Vector y, Matrix Q, bool restricted,
     norm_[j] = z.squaredNorm() - (restricted_ ? QZ_.col(j).squaredNorm() : 0);
     // nothing of a marker within the span of X is left but rounding
     if (norm_[j] < 1e-6 * z.squaredNorm()) norm_[j] = 0;
+    Zy_[j] = z.dot(y_) - (restricted_ ? QZ_.col(j).dot(Qy_) : 0);
   });
 }
 
@@ -90,36 +92,6 @@ Vector SpikeModel::genetic(const Vector& b) const {
   return out;
 }
 
-double SpikeModel::moment_share(Random& random) const {
-  constexpr int kProbes = 24;
-  const double size = static_cast<double>(m()), df = static_cast<double>(n() - p());
-  const auto project = [&](Vector& x) { x -= Q_ * (Q_.transpose() * x); };
-  const auto times_k = [&](const Vector& x) {
-    const Eigen::VectorXf w = table_.Z.transpose() * x.cast<float>();
-    Vector out = (table_.Z * w).cast<double>() / size;
-    project(out);
-    return out;
-  };
-  const double trace = norm_.sum() / size;
-  Vector r = y_;
-  project(r);
-  const double s2 = r.squaredNorm() / df;
-  if (!(s2 > 0)) return 0.5;
-  double squares = 0;
-  for (int probe = 0; probe < kProbes; ++probe) {
-    Vector w(n());
-    for (Index i = 0; i < n(); ++i) w[i] = random.bernoulli(0.5) ? 1 : -1;
-    project(w);
-    squares += times_k(w).squaredNorm() / kProbes;
-  }
-  // y'Ky and y'y against their expectations in sigma_g2 and sigma_e2
-  const double quadratic = r.dot(times_k(r)) / s2;
-  const double spread = squares - trace * trace / df;
-  if (!(spread > 1e-8 * squares)) return 0.5;
-  const double ratio = (quadratic - trace) / spread;
-  return std::min(0.9, std::max(0.05, ratio * trace / df));
-}
-
 SpikeSums& SpikeSums::operator+=(const SpikeSums& other) {
   sweeps += other.sweeps;
   active += other.active;
@@ -127,6 +99,10 @@ SpikeSums& SpikeSums::operator+=(const SpikeSums& other) {
   residual += other.residual;
   cross += other.cross;
   outside += other.outside;
+  tt += other.tt;
+  ft += other.ft;
+  excess += other.excess;
+  noise += other.noise;
   if (Qr.size() == 0) {
     Qr = other.Qr;
   } else {
@@ -143,30 +119,6 @@ SpikeProducts spike_products(const SpikeModel& model, const SpikeSums& sums) {
     residual -= sums.outside / sums.sweeps;
   }
   return {model.yy() - cross, model.yy() - 2 * cross + residual, model.Qy_ - Qr};
-}
-
-SpikeParameters spike_maximum(const SpikeModel& model, const SpikeSums& sums,
-                              const SpikeParameters& before) {
-  const double m = static_cast<double>(model.m());
-  SpikeProducts at = spike_products(model, sums);
-  SpikeParameters out = before;
-  if (!model.restricted_) {  // y on Q and g
-    at.gy -= at.Qg.dot(model.Qy_);
-    at.gg -= at.Qg.squaredNorm();
-  }
-  double alpha = at.gg > 1e-12 * model.yy() ? at.gy / at.gg : 1;
-  alpha = std::min(2.0, std::max(0.5, alpha));
-  double left = model.yy();
-  if (!model.restricted_) {
-    out.gamma = model.Qy_ - alpha * at.Qg;
-    left -= model.Qy_.squaredNorm();
-  }
-  const double rss = left - 2 * alpha * at.gy + alpha * alpha * at.gg;
-  out.sigma_e2 = std::max(rss, 1e-8 * left) / model.contrasts();
-  const double floor = 1e-8 * left / model.contrasts();
-  out.sigma_g2 = std::max(alpha * alpha * sums.squares / sums.sweeps, floor);
-  out.pi = std::min(1.0, std::max(sums.active / sums.sweeps / m, 0.01 / m));
-  return out;
 }
 
 SpikeChain::SpikeChain(const SpikeModel& model, const Vector& b, Random random)
@@ -240,29 +192,55 @@ double SpikeChain::inner(Index j) const {
   return out;
 }
 
+std::array<double, 2> SpikeChain::lengths() const {
+  const double rr = dot(r_.data(), r_.data(), r_.size());
+  const double yr = model_.y_.dot(r_.cast<double>());
+  if (model_.restricted_) return {rr - c_.squaredNorm(), yr - c_.dot(model_.Qy_)};
+  const double taken = c_.dot(model_.Q_.transpose() * r_.cast<double>());
+  return {rr - 2 * taken + c_.squaredNorm(),
+          yr - taken - c_.dot(model_.Qy_) + c_.squaredNorm()};
+}
+
 void SpikeChain::sweep(const SpikeParameters& at, SpikeSums& sums, SpikeMeans* means) {
   prepare(at);
-  const double half = 0.5 / at.sigma_e2;
-  double active = 0, squares = 0;
+  const double half = 0.5 / at.sigma_e2, slab = model_.slab(at);
+  const double size = static_cast<double>(model_.m());
+  double active = 0, squares = 0, tt_sum = 0, ft_sum = 0;
+  Eigen::Array4d noise = Eigen::Array4d::Zero();
+  auto [tt, ft] = lengths();
   for (Index j = 0; j < model_.m(); ++j) {
-    const double x = inner(j) + model_.norm_[j] * b_[j];
+    const double before = b_[j], norm = model_.norm_[j], zt = inner(j);
+    const double x = zt + norm * before;
     const double mean = shrink_[j] * x, variance = at.sigma_e2 * shrink_[j];
     const double odds = base_[j] + half * x * mean;
     const double included = 1 / (1 + std::exp(-odds));
+    const double effect = included * mean;
     const double square = included * (variance + mean * mean);
     active += included;
     squares += square;
     if (means) {
       means->inclusion[j] += included;
-      means->effect[j] += included * mean;
+      means->effect[j] += effect;
       means->square[j] += square;
     }
-    if (random_.bernoulli(included)) {
-      set(j, mean + std::sqrt(variance) * random_.normal());
-    } else if (b_[j] != 0) {
-      set(j, 0);
-    }
+    const bool in = random_.bernoulli(included);
+    const double value = in ? mean + std::sqrt(variance) * random_.normal() : 0;
+    if (in || before != 0) set(j, value);
+    double zf = model_.Zy_[j];
+    if (!model_.restricted_) zf -= c_.dot(model_.QZ_.col(j));
+    const double change = value - before, surprise = value - effect;
+    const double surprise2 = value * value - square;
+    tt += change * (change * norm - 2 * zt);
+    ft -= change * zf;
+    tt_sum += tt;
+    ft_sum += ft;
+    noise += Eigen::Array4d(zf * surprise, norm * surprise2 - 2 * x * surprise,
+                            (in ? 1 : 0) - included, surprise2);
   }
+  sums.tt += tt_sum / size;
+  sums.ft += ft_sum / size;
+  sums.excess += squares / slab - active;
+  sums.noise += noise * Eigen::Array4d(1 / at.sigma_e2, 1 / at.sigma_e2, 1, 1 / slab);
   if (2 * static_cast<Index>(active_.size()) < model_.m()) exchange(at);
   ++sums.sweeps;
   sums.active += active;
@@ -276,9 +254,7 @@ void SpikeChain::sweep(const SpikeParameters& at, SpikeSums& sums, SpikeMeans* m
   } else {
     sums.Qr += Qr;
   }
-  if (means) {
-    ++means->sweeps;
-  }
+  if (means) ++means->sweeps;
 }
 
 // Metropolis: an active marker gives its place to a neighbour, with both effects

@@ -2,9 +2,10 @@
 //   y = X beta + sum_j z_j b_j + e,  b_j = s_j u_j,  s_j ~ Bernoulli(pi),
 //   u_j ~ N(0, sigma_u2),  sigma_u2 = sigma_g2 / (m pi),  e ~ N(0, sigma_e2 I),
 // sampled marker by marker, with u_j integrated out of the draw of s_j. Memory is 4 n m
-// bytes for Z; nothing is n x n or m x m.
+// bytes for Z; nothing is m x m.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -45,9 +46,6 @@ class SpikeModel {
   Index p() const { return Q_.cols(); }
   double contrasts() const { return static_cast<double>(restricted_ ? n() - p() : n()); }
   double yy() const { return restricted_ ? yy_ - Qy_.squaredNorm() : yy_; }
-  // Share of the variance by the method of moments of Haseman and Elston, in [0.05, 0.9];
-  // the trace of K^2 is that of random vectors.
-  double moment_share(Random& random) const;
   Vector genetic(const Vector& b) const;  // Z b, n
   // Slab variance.
   double slab(const SpikeParameters& at) const {
@@ -59,19 +57,28 @@ class SpikeModel {
   Matrix Q_;     // n x p
   Matrix QZ_;    // p x m
   Vector Qy_;    // p
-  Vector norm_;  // m: squared length of z_j, of its part orthogonal to Q if restricted
+  Vector norm_;  // m: squared length of z_j, of its part orthogonal to Q if restricted,
+  Vector Zy_;    // m: and its product with y
   double yy_;
   bool restricted_;
 };
 
-// Sums over sweeps of a state: r = y - Z b, and of conditional expectations, given all
-// other effects, for what can have them.
+// Sums over sweeps of a state, r = y - Z b at their ends, and of conditional
+// expectations, given all other effects, for what can have them. With f = y - Q gamma for
+// ML and M y for REML, and t = f - M Z b: means of t't and f't over the updates within a
+// sweep.
 struct SpikeSums {
   double sweeps = 0;
   double active = 0, squares = 0;  // sum of s_j and of b_j^2: conditional expectations
   double residual = 0, cross = 0;  // r'r, y'r
   double outside = 0;              // |Q'r|^2
   Vector Qr;                       // p
+  double tt = 0, ft = 0;
+  double excess =
+      0;  // sum of b_j^2 over the slab variance, less that of s_j: conditional
+  // What was drawn less its conditional expectation, of f't, t't, sum of s_j and of
+  // b_j^2: without mean, whatever the parameters
+  Eigen::Array4d noise = Eigen::Array4d::Zero();
   SpikeSums& operator+=(const SpikeSums& other);
 };
 
@@ -82,12 +89,6 @@ struct SpikeProducts {
   Vector Qg;
 };
 SpikeProducts spike_products(const SpikeModel& model, const SpikeSums& sums);
-
-// The M-step. The model is expanded by a factor of g, y = X beta + alpha Z b + e, which
-// leaves the maximum where it is and speeds up the way there (Liu, Rubin and Wu 1998);
-// alpha is absorbed by sigma_g2.
-SpikeParameters spike_maximum(const SpikeModel& model, const SpikeSums& sums,
-                              const SpikeParameters& before);
 
 // Sums over sweeps for each marker, m each.
 struct SpikeMeans {
@@ -121,6 +122,9 @@ class SpikeChain {
   double product(Index j, Index k) const;  // z_j'M z_k
   void exchange(const SpikeParameters& at);
 
+  // t't and f't of SpikeSums
+  std::array<double, 2> lengths() const;
+
   const SpikeModel& model_;
   Vector b_;                   // m
   Eigen::VectorXf r_;          // n
@@ -135,7 +139,7 @@ class SpikeChain {
 struct SpikeOptions {
   int threads = 1;
   Index sweeps = 400;       // at most, of each chain, in the iterations
-  Index first = 1;          // sweeps of the first iterations
+  Index each = 1;           // of each iteration
   Index draws = 100;        // sweeps at the estimate, of each chain
   double tolerance = 0.01;  // Monte-Carlo error of h2 to stop at
   std::uint64_t seed = 0;
@@ -150,7 +154,7 @@ struct SpikeFit {
   SpikeParameters estimate;
   std::vector<SpikeIteration> path;
   Index settled = 0;           // iterations before those that the estimate is the mean of
-  bool converged = false;      // no trend, and the Monte-Carlo errors are small
+  bool converged = false;      // no trend, and the Monte-Carlo error of h2 is small
   double error[2] = {-1, -1};  // Monte-Carlo errors of h2 and of logit pi; -1 if unknown
   bool trend = true;
   SpikeMeans means;
@@ -160,10 +164,11 @@ struct SpikeFit {
   Matrix draws;
 };
 
-// Monte-Carlo EM from `start`; path: of what is continued, may be empty. states: m x
-// chains.
+// Maximum likelihood from `start` by stochastic approximation; sigma_g2 NaN: from the
+// optimum at pi = 1, with sigma_e2 the total. path: of what is continued, may be empty.
+// states: m x chains.
 SpikeFit spike_em(const SpikeModel& model, const SpikeParameters& start,
-                  const Matrix& states, std::vector<SpikeIteration> path, Index settled,
+                  const Matrix& states, std::vector<SpikeIteration> path,
                   const SpikeOptions& options, Monitor& monitor);
 
 // pi ~ Beta(a, b); sigma2 ~ df scale / chi2(df) for both variances.

@@ -4,6 +4,7 @@
 
 #include "check.h"
 #include "core/spike_slab.h"
+#include "core/spike_spectrum.h"
 
 using namespace kinlmm;
 
@@ -115,44 +116,91 @@ TEST(spike_products_are_those_of_the_effects) {
   }
 }
 
-// No other parameters have a higher expected log-likelihood of the expanded model.
-TEST(spike_maximum_is_one) {
-  const Matrix Z = random_matrix(kN, kM, 2), Q = basis(2);
-  const Vector y = response(Z);
+// log-likelihood, over all configurations
+double log_likelihood(const Matrix& Z, const Vector& y, const SpikeParameters& at) {
+  const Index m = Z.cols(), n = Z.rows();
+  double sum = 0, top = -std::numeric_limits<double>::infinity();
+  for (int set = 0; set < (1 << m); ++set) {
+    Matrix V = at.sigma_e2 * Matrix::Identity(n, n);
+    double value = 0;
+    for (Index j = 0; j < m; ++j) {
+      const bool in = (set >> j) & 1;
+      value += std::log(in ? at.pi : 1 - at.pi);
+      const double slab = at.sigma_g2 / (static_cast<double>(m) * at.pi);
+      if (in) V += slab * Z.col(j) * Z.col(j).transpose();
+    }
+    const Eigen::LLT<Matrix> root(V);
+    value -= root.matrixLLT().diagonal().array().log().sum() + 0.5 * y.dot(root.solve(y));
+    const double more = std::max(top, value);
+    sum = sum * std::exp(top - more) + std::exp(value - more);
+    top = more;
+  }
+  return top + std::log(sum);
+}
+
+// Both forms of the score of sigma_g2, and those of pi and sigma_e2, are derivatives of
+// the log-likelihood, and the noise of the draws has no mean.
+TEST(spike_scores_are_those_of_the_likelihood) {
+  constexpr Index m = 6;
+  constexpr int kSweeps = 40000;
+  const Matrix Z = 0.4 * random_matrix(kN, m, 2), Q = basis(2);
+  const Vector y = Z.leftCols(3).rowwise().sum() + random_matrix(kN, 1, 3);
+  const Eigen::HouseholderQR<Matrix> qr(Q);
+  const Matrix A = Matrix(qr.householderQ()).rightCols(kN - 2);
   for (const bool restricted : {true, false}) {
     const SpikeModel model(table_of(Z), y, Q, restricted, 1);
     SpikeParameters at = parameters();
-    if (!restricted) at.gamma = Q.transpose() * y;
-    SpikeChain chain(model, Vector::Zero(kM), Random(6));
-    const SpikeSums sums = chain.sweeps(at, 5);
-    const SpikeProducts mean = spike_products(model, sums);
-    const double k = sums.active / 5, squares = sums.squares / 5;
-    const auto expected = [&](double pi, double slab, double se2, double alpha,
-                              const Vector& gamma) {
-      double rss = model.yy() - 2 * alpha * mean.gy + alpha * alpha * mean.gg;
-      if (!restricted) {
-        rss += gamma.squaredNorm() - 2 * gamma.dot(Q.transpose() * y) +
-               2 * alpha * gamma.dot(mean.Qg);
-      }
-      return k * std::log(pi) + (kM - k) * std::log(1 - pi) - k / 2 * std::log(slab) -
-             squares / (2 * slab) - model.contrasts() / 2 * std::log(se2) -
-             rss / (2 * se2);
+    if (!restricted) at.gamma = Q.transpose() * y + Vector::Constant(2, 0.3);
+    const Matrix Z1 = restricted ? Matrix(A.transpose() * Z) : Z;
+    const Vector y1 = restricted ? Vector(A.transpose() * y) : Vector(y - Q * at.gamma);
+    SpikeChain chain(model, Vector::Zero(m), Random(6));
+    const SpikeSums sums = chain.sweeps(at, kSweeps);
+    const auto slope = [&](auto&& change) {
+      constexpr double kStep = 1e-4;
+      SpikeParameters up = at, down = at;
+      change(up, kStep);
+      change(down, -kStep);
+      return (log_likelihood(Z1, y1, up) - log_likelihood(Z1, y1, down)) / (2 * kStep);
     };
-    const SpikeParameters best = spike_maximum(model, sums, at);
-    // the slab is that of the effects before alpha is absorbed
-    const double slab = squares / k, alpha = std::sqrt(model.slab(best) / slab);
-    const Vector gamma = restricted ? Vector::Zero(2) : best.gamma;
-    CHECK_NEAR(best.pi, k / kM, 1e-12);
-    const double top = expected(best.pi, slab, best.sigma_e2, alpha, gamma);
-    for (const double step : {-1e-2, 1e-2}) {
-      const Vector shifted = gamma.array() + (restricted ? 0 : step);
-      CHECK(expected(best.pi + step, slab, best.sigma_e2, alpha, gamma) < top);
-      CHECK(expected(best.pi, slab * (1 + step), best.sigma_e2, alpha, gamma) < top);
-      CHECK(expected(best.pi, slab, best.sigma_e2 * (1 + step), alpha, gamma) < top);
-      CHECK(expected(best.pi, slab, best.sigma_e2, alpha + step, gamma) < top);
-      CHECK(restricted || expected(best.pi, slab, best.sigma_e2, alpha, shifted) < top);
-    }
+    const double of_g =
+        slope([](SpikeParameters& x, double step) { x.sigma_g2 *= std::exp(step); });
+    CHECK_NEAR(0.5 * (sums.ft - sums.tt) / kSweeps / at.sigma_e2, of_g, 0.05);
+    CHECK_NEAR(0.5 * sums.excess / kSweeps, of_g, 0.05);
+    const double of_e =
+        slope([](SpikeParameters& x, double step) { x.sigma_e2 *= std::exp(step); });
+    CHECK_NEAR(0.5 * (sums.tt / kSweeps / at.sigma_e2 - model.contrasts()), of_e, 0.05);
+    const double of_pi = slope([](SpikeParameters& x, double step) {
+      x.pi = 1 / (1 + (1 - x.pi) / x.pi * std::exp(-step));
+    });
+    CHECK_NEAR(sums.active / kSweeps - m * at.pi - (1 - at.pi) * of_g, of_pi, 0.05);
+    CHECK((sums.noise / kSweeps).abs().maxCoeff() < 0.1);
   }
+}
+
+// The start and the information against the dense matrix.
+TEST(spike_spectrum_is_that_of_the_matrix) {
+  const Matrix Z = random_matrix(kN, kM, 2), Q = basis(2);
+  const SpikeModel model(table_of(Z), response(Z), Q, true, 1);
+  Random random(1);
+  const SpikeSpectrum spectrum(model, random);
+  const Matrix MZ = Z - Q * (Q.transpose() * Z);
+  const Eigen::SelfAdjointEigenSolver<Matrix> eigen(MZ * MZ.transpose() / kM);
+  const double h2 = 0.3, tau = h2 / (1 - h2);
+  const Eigen::ArrayXd d = eigen.eigenvalues().array().max(0);
+  const Eigen::ArrayXd w = tau * d / (1 + tau * d);
+  const double expected = 0.5 * (w.square().sum() - w.sum() * w.sum() / (kN - 2));
+  CHECK_NEAR(spectrum.at(h2).information * h2 * h2 * (1 - h2) * (1 - h2), expected, 1e-4);
+  CHECK_NEAR(spectrum.at(h2).fall, w.sum() / (kN - 2), 1e-6);
+  const auto deviance = [&](double share) {
+    const double at = share / (1 - share);
+    const Vector rotated =
+        eigen.eigenvectors().transpose() * (model.y_ - Q * (Q.transpose() * model.y_));
+    const double s = (rotated.array().square() / (1 + at * d)).sum();
+    return (1 + at * d).log().sum() + (kN - 2) * std::log(s);
+  };
+  const double best = deviance(spectrum.share());
+  CHECK(deviance(spectrum.share() + 1e-3) > best);
+  CHECK(deviance(spectrum.share() - 1e-3) > best);
 }
 
 TEST(spike_em_ends_and_goes_on) {
@@ -163,7 +211,7 @@ TEST(spike_em_ends_and_goes_on) {
   options.draws = 20;
   Silent monitor;
   const SpikeFit fit =
-      spike_em(model, parameters(), Matrix::Zero(kM, 2), {}, 0, options, monitor);
+      spike_em(model, parameters(), Matrix::Zero(kM, 2), {}, options, monitor);
   CHECK(fit.states.cols() == 2 && fit.draws.rows() == 40);
   CHECK(fit.means.sweeps == 40);
   CHECK_NEAR(fit.estimate.pi, 3.0 / kM, 0.1);
@@ -171,7 +219,7 @@ TEST(spike_em_ends_and_goes_on) {
   CHECK(fit.means.inclusion.head(3).minCoeff() / 40 > 0.99);
   options.sweeps = 50;
   const SpikeFit more =
-      spike_em(model, fit.estimate, fit.states, fit.path, fit.settled, options, monitor);
+      spike_em(model, fit.estimate, fit.states, fit.path, options, monitor);
   CHECK(more.path.size() > fit.path.size());
   CHECK(more.path.front().pi == fit.path.front().pi);
 }

@@ -58,7 +58,7 @@ e_step <- function(d, formula, at, REML, draws, seed = 1) {
   X <- model.matrix(formula, d$data)
   spec <- spike_model(list(fixed = list(X = X), frame = list(y = d$data$y, offset = 0)),
                       settings)
-  cpp_spike_em(core_source(geno), spec, at, matrix(0, 0, 5), 0L, 0, 1, draws, 0.01,
+  cpp_spike_em(core_source(geno), spec, at, matrix(0, 0, 5), 0, 1, draws, 0.01,
                random_seed(), 1L, NULL)
 }
 
