@@ -99,6 +99,8 @@ spike_em_fixed <- function(fit, at, draws) {
 # variance of its score, in (logit pi, log of the slab's standard deviation, log sigma_e2),
 # where the complete data are s and u of unit variance. NA where the draws do not tell.
 spike_louis <- function(fit, at, draws) {
+  # the variance of scores of fewer is too small more often than not
+  if (length(draws$chain) < 100L) return(rep(NA_real_, 4L))
   terms <- spike_louis_terms(fit, at, draws)
   batch <- interaction(draws$chain, ceiling(5 * seq_along(draws$chain) /
                                               length(draws$chain)), drop = TRUE)

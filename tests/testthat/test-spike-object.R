@@ -23,6 +23,12 @@ test_that("draws do not depend on threads, and do on the seed", {
   expect_identical(bayes[[1]]$draws, bayes[[2]]$draws)
 })
 
+test_that("standard errors need draws", {
+  # as with few, where the variance of the scores is too small
+  expect_false(anyNA(small_fit(draws = 200)$parameters$se[2:4]))
+  expect_true(all(is.na(small_fit(draws = 40)$parameters$se)))
+})
+
 test_that("fitted values, predictions and marker effects agree", {
   fit <- small_fit(sweeps = 500)
   p <- colMeans(small$G, na.rm = TRUE) / 2
