@@ -236,7 +236,8 @@ spike_notes <- function(fit) {
       if (anyNA(fit$parameters$mc_error[1:2])) {
         "Standard errors need iterations that have settled."
       } else {
-        "The draws are too few for standard errors by Louis' formula, or it has none here."
+        paste("The draws are too few for standard errors by Louis' formula, or it has none",
+              "here: bootstrap() has.")
       }
     },
     spike_little_of_pi(fit), spike_modes(fit))

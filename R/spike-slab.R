@@ -42,7 +42,8 @@
 #' or in strong linkage disequilibrium, run it again with another seed. Then `draws` sweeps
 #' per chain at the estimate give inclusion probabilities, effects, and the information matrix
 #' by Louis' formula; standard errors are `NA` where these sweeps are too few for it, on a
-#' boundary, and where the path had not settled.
+#' boundary, and where the path had not settled: the [bootstrap][bootstrap.spike_slab] has
+#' them too.
 #'
 #' Far more SNPs than samples, and many small effects, leave pi all but unidentified: its
 #' likelihood is flat, and the iterations may stop anywhere between the start and the
