@@ -6,7 +6,7 @@
 #
 # Needs gemma and its example data (Debian: gemma, gemma-doc) and kinlmm installed. GEMMA's
 # times are those of whole processes, which read the kinship from text; ours begin with the
-# matrices in memory, so the times that GEMMA's log prints for the estimation stand beside.
+# matrices in memory. Beside stands the processor time that GEMMA's log prints.
 
 library(kinlmm)
 repeats <- as.integer(c(commandArgs(TRUE), 3)[[1]])
@@ -54,8 +54,8 @@ lines <- c("# Estimators", "",
            paste0(R.version.string, ", kinlmm ", utils::packageVersion("kinlmm"), ", ",
                   parallel::detectCores(), " cores, medians of ", repeats, ", ", Sys.Date(),
                   "; load average ", sub(" .*", "", readLines("/proc/loadavg")),
-                  " at the start. Seconds; GEMMA's: whole process (as its log has the ",
-                  "estimation alone)."), "",
+                  " at the start. Seconds; GEMMA's: whole process (processor time by its ",
+                  "log)."), "",
            "| 1,410 mice, CD8 | kinlmm | GEMMA |", "|---|--:|--:|")
 row <- function(what, ours, theirs = "", inner = NULL) {
   # GEMMA must have run before its log is read
@@ -66,8 +66,8 @@ row <- function(what, ours, theirs = "", inner = NULL) {
 }
 
 fit <- lmmfit(cd8 ~ 1 + (1 | id), pheno, kinship = list(id = K))
-row("Haseman-Elston regression, one kernel",
-    seconds(variance_components(fit, method = "HE")),
+row("Haseman-Elston regression, one kernel, GEMMA's standard errors",
+    seconds(variance_components(fit, method = "HE", se = "empirical")),
     seconds(gemma("-k", "K.txt", "-n", "1", "-vc", "1")), logged("total computation time"))
 row("REML, two kernels, with standard errors",
     seconds(variance_components(cd8 ~ 1 + kin(1 | id, K1) + kin(1 | id, K2), pheno,
