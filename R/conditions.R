@@ -1463,12 +1463,6 @@ warn_spike_convergence <- function(why) {
   ), "spike_convergence")
 }
 
-# what: of the object; needed: what has it.
-abort_spike_absent <- function(what, needed, call) {
-  abort_kinlmm(c("{.arg x} has no {what}.", "i" = "It is there for {needed}."),
-               "spike_absent", call = call)
-}
-
 abort_spike_snps <- function(missing, m, call) {
   abort_kinlmm(c(
     "{.arg newdata} must hold every SNP of the fit.",

@@ -249,7 +249,7 @@ effects_inverse <- function(fit, most = 4000) {
   root <- sqrt(fit$weights)
   groups <- vapply(fit$random, `[[`, character(1), "group")
   z <- do.call(cbind, unname(lapply(fit$random, function(term) term_design(term) * root)))
-  sizes <- lengths(lapply(fit$random, `[[`, "columns"))
+  sizes <- term_widths(fit$random)
   level <- do.call(cbind, unname(rep(lapply(fit$random, function(term) {
     as.integer(term$factor)
   }), sizes)))

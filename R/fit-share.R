@@ -6,7 +6,7 @@
 # `kernel`, which terms have one. at: a row of covariates, where there are slopes.
 variance_shares <- function(fit, at, call) {
   k <- vapply(fit$random, mean_diagonal, numeric(1))
-  sizes <- lengths(lapply(fit$random, `[[`, "columns"))
+  sizes <- term_widths(fit$random)
   rows <- lapply(fit$random, function(term) {
     z <- covariate_row(term, at, call)
     pair <- lower_pairs(length(z))

@@ -155,7 +155,7 @@ is_simple_cone <- function(removal) all(removal$sizes == 1L) || identical(remova
 
 mixture_null <- function(fit, removal, null, lrt, nsim) {
   if (is.null(removal$whole)) {
-    k <- max(lengths(lapply(fit$random, `[[`, "columns"))[changed_term(fit, removal)])
+    k <- max(term_widths(fit$random)[changed_term(fit, removal)])
     return(chibar_null(lrt, c(0.5, 0.5), c(k - 1, k)))
   }
   if (identical(removal$sizes, 2L)) return(cone_null(fit, removal, null, lrt, nsim))
@@ -167,8 +167,8 @@ mixture_null <- function(fit, removal, null, lrt, nsim) {
 
 # Which term has lost a column.
 changed_term <- function(fit, removal) {
-  sizes <- lengths(lapply(fit$random, `[[`, "columns"))
-  which(sizes != lengths(lapply(removal$kept, `[[`, "columns")))
+  sizes <- term_widths(fit$random)
+  which(sizes != term_widths(removal$kept))
 }
 
 chibar_null <- function(lrt, weights, df, nsim = NULL) {
@@ -205,7 +205,7 @@ null_covariance <- function(fit, removal, null) {
 }
 
 packed_count <- function(fit) {
-  sizes <- vapply(fit$random, function(term) length(term$columns), integer(1))
+  sizes <- term_widths(fit$random)
   unname(sizes * (sizes + 1L) / 2L)
 }
 

@@ -174,8 +174,9 @@ spike_bayes_estimates <- function(fit, draws) {
     x <- table[[name]]
     chains <- matrix(x, ncol = fit$settings$chains)
     interval <- stats::quantile(x, c(0.025, 0.975), names = FALSE)
+    quality <- chain_diagnostics(chains)
     data.frame(estimate = mean(x), se = stats::sd(x), lower = interval[[1L]],
-               upper = interval[[2L]], rhat = spike_rhat(chains), ess = spike_ess(chains),
+               upper = interval[[2L]], rhat = quality$rhat, ess = quality$ess_bulk,
                row.names = name)
   }
   parameters <- do.call(rbind, lapply(c("pi", "h2", "sigma_g2", "sigma_e2"), of))
@@ -183,42 +184,6 @@ spike_bayes_estimates <- function(fit, draws) {
   list(parameters = parameters, converged = isTRUE(converged),
        coefficients = colMeans(draws$beta),
        vcov = if (ncol(draws$beta) > 0L) stats::var(draws$beta) else matrix(0, 0L, 0L))
-}
-
-# x: draws x chains. Halves of chains count as chains.
-spike_halves <- function(x) {
-  half <- nrow(x) %/% 2L
-  cbind(x[seq_len(half), , drop = FALSE], x[nrow(x) - half + seq_len(half), , drop = FALSE])
-}
-
-# Rank-normalised where 'posterior' is there to do it.
-spike_rhat <- function(x) {
-  if (rlang::is_installed("posterior")) return(posterior::rhat(x))
-  x <- spike_halves(x)
-  n <- nrow(x)
-  within <- mean(apply(x, 2L, stats::var))
-  between <- n * stats::var(colMeans(x))
-  sqrt(((n - 1) / n * within + between / n) / within)
-}
-
-# Effective draws, from the autocorrelations up to where pairs of them are not positive.
-spike_ess <- function(x) {
-  if (rlang::is_installed("posterior")) return(posterior::ess_bulk(x))
-  x <- spike_halves(x)
-  n <- nrow(x)
-  centred <- sweep(x, 2L, colMeans(x))
-  within <- mean(apply(x, 2L, stats::var))
-  total <- (n - 1) / n * within + stats::var(colMeans(x))
-  if (!isTRUE(total > 0)) return(NA_real_)
-  lags <- vapply(seq_len(n - 1L) - 1L, function(lag) {
-    products <- centred[seq_len(n - lag), ] * centred[lag + seq_len(n - lag), ]
-    1 - (within - sum(products) / ncol(x) / n) / total
-  }, numeric(1))
-  pairs <- length(lags) %/% 2L
-  sums <- lags[2L * seq_len(pairs) - 1L] + lags[2L * seq_len(pairs)]
-  positive <- if (all(sums > 0)) pairs else which(sums <= 0)[[1L]] - 1L
-  time <- max(2 * sum(sums[seq_len(positive)]) - 1, 1e-2)
-  min(length(x) / time, length(x) * log10(length(x)))
 }
 
 # Notes ----
@@ -267,7 +232,7 @@ spike_unconverged <- function(fit) {
 spike_modes <- function(fit) {
   if (fit$settings$method == "Bayes" || fit$settings$chains == 1L) return(NULL)
   active <- matrix(fit$draws$genetic, ncol = fit$settings$chains)
-  if (!isTRUE(spike_rhat(active) > 1.2)) return(NULL)
+  if (!isTRUE(chain_diagnostics(active)$rhat > 1.2)) return(NULL)
   "The chains differ in the genetic variance: several modes, or too few draws."
 }
 
