@@ -1,19 +1,16 @@
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <limits>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include "check.h"
 #include "core/bed.h"
+#include "genotypes.h"
 
 using namespace kinlmm;
 
 namespace {
-
-const double kMissing = std::numeric_limits<double>::quiet_NaN();
 
 // A file in the working directory that lives as long as the object.
 class TestFile {
@@ -25,12 +22,6 @@ class TestFile {
   ~TestFile() { std::remove(path.c_str()); }
   const std::string path = "kinlmm-test.bed";
 };
-
-std::vector<Index> all(Index count) {
-  std::vector<Index> out(static_cast<std::size_t>(count));
-  std::iota(out.begin(), out.end(), Index(0));
-  return out;
-}
 
 bool same(double a, double b) {
   return a == b || (std::isnan(a) && std::isnan(b));

@@ -2,20 +2,18 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
-#include <limits>
-#include <numeric>
 #include <string>
 #include <vector>
 
 #include "check.h"
 #include "core/bed.h"
 #include "core/bed_writer.h"
+#include "genotypes.h"
 
 using namespace kinlmm;
 
 namespace {
 
-const double kMissing = std::numeric_limits<double>::quiet_NaN();
 const std::string kPath = "kinlmm-test-writer.bed";
 
 std::vector<unsigned char> written() {
@@ -23,12 +21,6 @@ std::vector<unsigned char> written() {
   const std::string text((std::istreambuf_iterator<char>(in)),
                          std::istreambuf_iterator<char>());
   return std::vector<unsigned char>(text.begin(), text.end());
-}
-
-std::vector<Index> all(Index count) {
-  std::vector<Index> out(static_cast<std::size_t>(count));
-  std::iota(out.begin(), out.end(), Index(0));
-  return out;
 }
 
 void write_matrix(const Matrix& G, Index block, int threads) {

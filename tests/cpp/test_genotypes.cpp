@@ -1,14 +1,10 @@
 #include <cmath>
-#include <limits>
 
 #include "check.h"
 #include "core/genotypes.h"
+#include "genotypes.h"
 
 using namespace kinlmm;
-
-namespace {
-const double kMissing = std::numeric_limits<double>::quiet_NaN();
-}
 
 TEST(summary_of_a_marker_with_missing_genotypes) {
   Matrix G(4, 1);

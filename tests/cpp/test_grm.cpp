@@ -1,36 +1,13 @@
 #include <cmath>
-#include <limits>
-#include <numeric>
 #include <vector>
 
 #include "check.h"
 #include "core/grm.h"
+#include "genotypes.h"
 
 using namespace kinlmm;
 
 namespace {
-
-const double kMissing = std::numeric_limits<double>::quiet_NaN();
-
-std::vector<Index> all(Index count) {
-  std::vector<Index> out(static_cast<std::size_t>(count));
-  std::iota(out.begin(), out.end(), Index(0));
-  return out;
-}
-
-// n x m counts with a few missing; every fifth marker is monomorphic.
-Matrix simulate(Index n, Index m) {
-  Matrix X(n, m);
-  unsigned state = 1;
-  for (Index j = 0; j < m; ++j) {
-    for (Index i = 0; i < n; ++i) {
-      state = state * 1664525u + 1013904223u;
-      X(i, j) = j % 5 == 4 ? 1 : static_cast<double>((state >> 16) % 3);
-      if ((state >> 8) % 29 == 0) X(i, j) = kMissing;
-    }
-  }
-  return X;
-}
 
 struct Ticks : Monitor {
   void tick(Index done, Index total) override {
@@ -81,7 +58,7 @@ Matrix dense(Matrix X, bool standardized) {
 }  // namespace
 
 TEST(grm_agrees_with_its_definition) {
-  const Matrix X = simulate(150, 83);
+  const Matrix X = counts_with_missing(150, 83, 1);
   for (bool standardized : {false, true}) {
     GrmOptions options;
     options.standardized = standardized;
@@ -93,7 +70,7 @@ TEST(grm_agrees_with_its_definition) {
 }
 
 TEST(grm_does_not_depend_on_blocks_or_threads) {
-  const Matrix X = simulate(97, 83);
+  const Matrix X = counts_with_missing(97, 83, 1);
   const Matrix K = compute(X, {}).K;
   for (Index block : {1, 7, 82, 83, 84}) {
     GrmOptions options;
@@ -130,7 +107,7 @@ TEST(grm_of_no_markers_is_zero) {
 }
 
 TEST(grm_reports_every_block) {
-  const Matrix X = simulate(20, 25);
+  const Matrix X = counts_with_missing(20, 25, 1);
   MatrixSource source(X, all(20), all(25));
   Ticks ticks;
   GrmOptions options;

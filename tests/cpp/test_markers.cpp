@@ -1,37 +1,14 @@
 #include <cmath>
-#include <limits>
-#include <numeric>
 #include <vector>
 
 #include "check.h"
 #include "core/grm.h"
 #include "core/markers.h"
+#include "genotypes.h"
 
 using namespace kinlmm;
 
 namespace {
-
-const double kMissing = std::numeric_limits<double>::quiet_NaN();
-
-std::vector<Index> all(Index count) {
-  std::vector<Index> out(static_cast<std::size_t>(count));
-  std::iota(out.begin(), out.end(), Index(0));
-  return out;
-}
-
-// n x m counts with a few missing; every fifth marker is monomorphic.
-Matrix simulate(Index n, Index m) {
-  Matrix X(n, m);
-  unsigned state = 7;
-  for (Index j = 0; j < m; ++j) {
-    for (Index i = 0; i < n; ++i) {
-      state = state * 1664525u + 1013904223u;
-      X(i, j) = j % 5 == 4 ? 1 : static_cast<double>((state >> 16) % 3);
-      if ((state >> 8) % 29 == 0) X(i, j) = kMissing;
-    }
-  }
-  return X;
-}
 
 MatrixSource whole(const Matrix& X) {
   return {X, all(X.rows()), all(X.cols())};
@@ -60,7 +37,7 @@ GrmOptions settings(bool standardized, Index block) {
 }  // namespace
 
 TEST(the_products_of_markers_are_those_of_their_kernel) {
-  const Matrix X = simulate(31, 83);
+  const Matrix X = counts_with_missing(31, 83, 7);
   const Matrix A = Matrix::Random(31, 2);
   Monitor monitor;
   for (const bool standardized : {false, true}) {
@@ -95,7 +72,7 @@ TEST(the_products_of_markers_are_those_of_their_kernel) {
 }
 
 TEST(counts_of_the_other_allele_are_recoded_by_centre_and_scale) {
-  const Matrix X = simulate(20, 12);
+  const Matrix X = counts_with_missing(20, 12, 7);
   const Matrix other = (2 - X.array()).matrix();
   const Vector mean = Vector::Constant(12, 0.9), effect = Vector::LinSpaced(12, -1, 1);
   Monitor monitor;

@@ -1,22 +1,13 @@
 #include <cmath>
-#include <limits>
-#include <numeric>
 #include <vector>
 
 #include "check.h"
 #include "core/sim_trait.h"
+#include "genotypes.h"
 
 using namespace kinlmm;
 
 namespace {
-
-const double kMissing = std::numeric_limits<double>::quiet_NaN();
-
-std::vector<Index> all(Index count) {
-  std::vector<Index> out(static_cast<std::size_t>(count));
-  std::iota(out.begin(), out.end(), Index(0));
-  return out;
-}
 
 Matrix genotypes() {
   Matrix G(4, 3);
