@@ -176,7 +176,8 @@ kernel_markers <- function(fit, at, geno, settings, call) {
   A[rows, 2L] <- probe
   found <- with_progress("Marker effects", ncol(geno), function(tick) {
     cpp_marker_products(core_source(geno), settings$method == "standardized",
-                        settings$maf, settings$missing, A, n_threads(call), tick)
+                        marker_filter(settings$maf, settings$missing), A, n_threads(call),
+                        tick)
   })
   found <- check_core(found, bed_errors(geno$n_file, geno$m_file, call), call)
   used <- length(found$used)

@@ -57,26 +57,23 @@ grm <- function(geno, method = c("centered", "standardized"), maf = 0.01,
   call <- rlang::current_env()
   geno <- as_genotypes(geno)
   method <- check_choice(method, c("centered", "standardized"))
-  maf <- check_number(maf, 0, 0.5)
-  missing <- check_number(missing, 0, 1)
-  result <- compute_grm(geno, method, maf, missing, call = call)
+  filter <- marker_filter(maf, missing)
+  result <- compute_grm(geno, method, filter, call = call)
   dropped <- c(missing = result$missing, monomorphic = result$monomorphic,
                maf = result$rare)
   if (result$used == 0) abort_grm_empty(dropped, maf, missing, call)
   inform_grm(result$used, dropped, maf, missing)
   K <- result$K
   dimnames(K) <- list(sample_ids(geno), sample_ids(geno))
-  attr(K, "grm") <- list(method = method, maf = maf, missing = missing, m = result$used,
-                         dropped = dropped)
-  K
+  new_kinship(K, list(method = method, maf = maf, missing = missing, m = result$used,
+                      dropped = dropped))
 }
 
 # block: markers held at a time; few enough to be interrupted soon, and enough for BLAS.
-compute_grm <- function(geno, method, maf, missing, block = 256L, call) {
+compute_grm <- function(geno, method, filter, block = 256L, call) {
   threads <- n_threads(call)
   result <- with_progress("Relationship matrix", ncol(geno), function(tick) {
-    cpp_grm(core_source(geno), method == "standardized", maf, missing, block, threads,
-            tick)
+    cpp_grm(core_source(geno), method == "standardized", filter, block, threads, tick)
   })
   check_core(result, bed_errors(geno$n_file, geno$m_file, call), call)
 }

@@ -230,19 +230,18 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_marker_products
-Rcpp::List cpp_marker_products(Rcpp::List source, bool standardized, double maf, double missing, Rcpp::NumericMatrix A, int threads, SEXP progress);
-RcppExport SEXP _kinlmm_cpp_marker_products(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP ASEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+Rcpp::List cpp_marker_products(Rcpp::List source, bool standardized, Rcpp::List filter, Rcpp::NumericMatrix A, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_marker_products(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP filterSEXP, SEXP ASEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< bool >::type standardized(standardizedSEXP);
-    Rcpp::traits::input_parameter< double >::type maf(mafSEXP);
-    Rcpp::traits::input_parameter< double >::type missing(missingSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type A(ASEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_marker_products(source, standardized, maf, missing, A, threads, progress));
+    rcpp_result_gen = Rcpp::wrap(cpp_marker_products(source, standardized, filter, A, threads, progress));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -337,19 +336,18 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_grm
-Rcpp::List cpp_grm(Rcpp::List source, bool standardized, double maf, double missing, int block, int threads, SEXP progress);
-RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+Rcpp::List cpp_grm(Rcpp::List source, bool standardized, Rcpp::List filter, int block, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP filterSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< bool >::type standardized(standardizedSEXP);
-    Rcpp::traits::input_parameter< double >::type maf(mafSEXP);
-    Rcpp::traits::input_parameter< double >::type missing(missingSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
     Rcpp::traits::input_parameter< int >::type block(blockSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_grm(source, standardized, maf, missing, block, threads, progress));
+    rcpp_result_gen = Rcpp::wrap(cpp_grm(source, standardized, filter, block, threads, progress));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -590,14 +588,14 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_rotated_solve", (DL_FUNC) &_kinlmm_cpp_rotated_solve, 3},
     {"_kinlmm_cpp_level_sums", (DL_FUNC) &_kinlmm_cpp_level_sums, 4},
     {"_kinlmm_cpp_least_squares", (DL_FUNC) &_kinlmm_cpp_least_squares, 3},
-    {"_kinlmm_cpp_marker_products", (DL_FUNC) &_kinlmm_cpp_marker_products, 7},
+    {"_kinlmm_cpp_marker_products", (DL_FUNC) &_kinlmm_cpp_marker_products, 6},
     {"_kinlmm_cpp_score_markers", (DL_FUNC) &_kinlmm_cpp_score_markers, 5},
     {"_kinlmm_cpp_cross_kernel", (DL_FUNC) &_kinlmm_cpp_cross_kernel, 6},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
     {"_kinlmm_cpp_bed_write", (DL_FUNC) &_kinlmm_cpp_bed_write, 5},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
-    {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 7},
+    {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 6},
     {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
     {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},

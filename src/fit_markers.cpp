@@ -12,15 +12,13 @@ constexpr Index kBlock = 256;
 
 // W'A and W W'A of the kernel that cpp_grm() with these settings gives; used: 1-based.
 // [[Rcpp::export]]
-Rcpp::List cpp_marker_products(Rcpp::List source, bool standardized, double maf,
-                               double missing, Rcpp::NumericMatrix A, int threads,
-                               SEXP progress) {
+Rcpp::List cpp_marker_products(Rcpp::List source, bool standardized, Rcpp::List filter,
+                               Rcpp::NumericMatrix A, int threads, SEXP progress) {
   return glue::guarded([&] {
     const auto geno = glue::open_source(source, threads);
     GrmOptions options;
     options.standardized = standardized;
-    options.maf = maf;
-    options.missing = missing;
+    options.filter = glue::as_filter(filter);
     options.block = kBlock;
     options.threads = threads;
     glue::RMonitor monitor(progress);

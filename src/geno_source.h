@@ -17,6 +17,14 @@ inline std::vector<Index> as_places(SEXP x) {
   return std::vector<Index>(places.begin(), places.end());
 }
 
+// What marker_filter() of R/geno-filter.R says.
+inline MarkerFilter as_filter(const Rcpp::List& filter) {
+  MarkerFilter out;
+  out.maf = filter["maf"];
+  out.missing = filter["missing"];
+  return out;
+}
+
 // The source reads from R's memory or from a file: `source` must outlive it.
 inline std::unique_ptr<GenotypeSource> open_source(const Rcpp::List& source,
                                                    int threads) {

@@ -5,8 +5,8 @@ using namespace kinlmm;
 
 // The relationship matrix of a source, and what became of its markers.
 // [[Rcpp::export]]
-Rcpp::List cpp_grm(Rcpp::List source, bool standardized, double maf, double missing,
-                   int block, int threads, SEXP progress) {
+Rcpp::List cpp_grm(Rcpp::List source, bool standardized, Rcpp::List filter, int block,
+                   int threads, SEXP progress) {
   return glue::guarded([&] {
     const auto geno = glue::open_source(source, threads);
     const int n = static_cast<int>(geno->samples());
@@ -15,8 +15,7 @@ Rcpp::List cpp_grm(Rcpp::List source, bool standardized, double maf, double miss
     Eigen::Map<Matrix> out(K.begin(), n, n);
     GrmOptions options;
     options.standardized = standardized;
-    options.maf = maf;
-    options.missing = missing;
+    options.filter = glue::as_filter(filter);
     options.block = block;
     options.threads = threads;
     glue::RMonitor monitor(progress);

@@ -15,12 +15,14 @@ namespace {
 constexpr Index kHeader = 3;
 constexpr Index kBufferBytes = Index(1) << 24;
 
-using DecodeTable = std::array<std::array<double, 4>, 256>;
+template <class Value>
+using DecodeTable = std::array<std::array<Value, 4>, 256>;
 
 // Four genotypes a byte, the first sample in the two lowest bits.
-DecodeTable make_table() {
-  const double copies[4] = {2, std::numeric_limits<double>::quiet_NaN(), 1, 0};
-  DecodeTable table;
+template <class Value>
+DecodeTable<Value> make_table(Value missing) {
+  const Value copies[4] = {2, missing, 1, 0};
+  DecodeTable<Value> table;
   for (unsigned byte = 0; byte < 256; ++byte) {
     for (unsigned slot = 0; slot < 4; ++slot) {
       table[byte][slot] = copies[(byte >> (2 * slot)) & 3u];
@@ -29,8 +31,13 @@ DecodeTable make_table() {
   return table;
 }
 
-const DecodeTable& decode_table() {
-  static const DecodeTable table = make_table();
+const DecodeTable<double>& decode_table(double) {
+  static const auto table = make_table(std::numeric_limits<double>::quiet_NaN());
+  return table;
+}
+
+const DecodeTable<std::uint8_t>& decode_table(std::uint8_t) {
+  static const auto table = make_table(kMissingCount);
   return table;
 }
 
@@ -111,8 +118,9 @@ void BedSource::load(Index marker, Index count) {
     throw Error("bed_read", {{"marker", double(marker)}}, path_);
 }
 
-void BedSource::decode(const unsigned char* bytes, double* out) const {
-  const DecodeTable& table = decode_table();
+template <class Value>
+void BedSource::decode(const unsigned char* bytes, Value* out) const {
+  const DecodeTable<Value>& table = decode_table(Value());
   if (!every_sample_) {
     for (std::size_t i = 0; i < samples_.size(); ++i) {
       out[i] = table[bytes[samples_[i] >> 2]][samples_[i] & 3];
@@ -126,16 +134,26 @@ void BedSource::decode(const unsigned char* bytes, double* out) const {
   for (Index i = 4 * whole; i < n_file_; ++i) out[i] = table[bytes[whole]][i & 3];
 }
 
-void BedSource::read(Index first, Index count, MatrixRef out) {
+template <class Value>
+void BedSource::read_to(Index first, Index count, Value* out, Index stride) {
   const Index room = std::max<Index>(1, kBufferBytes / std::max<Index>(1, stride_));
   for (Index done = 0; done < count;) {
     const Index run = run_length(first + done, std::min(room, count - done));
     load(markers_[first + done], run);
     parallel_for(run, threads_, [&](Index j) {
-      decode(buffer_.data() + j * stride_, out.col(done + j).data());
+      decode(buffer_.data() + j * stride_, out + (done + j) * stride);
     });
     done += run;
   }
+}
+
+void BedSource::read(Index first, Index count, MatrixRef out) {
+  read_to(first, count, out.data(), out.outerStride());
+}
+
+bool BedSource::read_counts(Index first, Index count, std::uint8_t* out) {
+  read_to(first, count, out, samples());
+  return true;
 }
 
 }  // namespace kinlmm

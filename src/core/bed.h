@@ -24,6 +24,7 @@ class BedSource : public GenotypeSource {
   Index markers() const override { return static_cast<Index>(markers_.size()); }
   // Throws Error bed_read (marker, 0-based) if the file has changed since it was opened.
   void read(Index first, Index count, MatrixRef out) override;
+  bool read_counts(Index first, Index count, std::uint8_t* out) override;
 
  private:
   void check_header();
@@ -31,7 +32,11 @@ class BedSource : public GenotypeSource {
   // Length of the run of neighbours in the file that starts at the selected marker first.
   Index run_length(Index first, Index most) const;
   void load(Index marker, Index count);
-  void decode(const unsigned char* bytes, double* out) const;
+  template <class Value>
+  void decode(const unsigned char* bytes, Value* out) const;
+  // Reads these markers and decodes marker first + j to out + j * stride.
+  template <class Value>
+  void read_to(Index first, Index count, Value* out, Index stride);
 
   std::string path_;
   std::ifstream file_;

@@ -2,12 +2,17 @@
 // marker.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
 #include "core/types.h"
 
 namespace kinlmm {
+
+// What read_counts() says of a missing genotype.
+constexpr std::uint8_t kMissingCount = 3;
 
 // A source of markers: the number of copies of the effect allele (A1), NaN where missing.
 class GenotypeSource {
@@ -17,6 +22,9 @@ class GenotypeSource {
   virtual Index markers() const = 0;
   // Fills out (samples() x count) with markers first, ..., first + count - 1.
   virtual void read(Index first, Index count, MatrixRef out) = 0;
+  // The same as whole numbers, 0, 1, 2 or kMissingCount (samples() x count, by column).
+  // No if any of these genotypes is none of them: a dosage; out is then unspecified.
+  virtual bool read_counts(Index first, Index count, std::uint8_t* out) = 0;
 };
 
 // Markers in the columns of a dosage matrix X (n x m, NaN where missing), which must
@@ -30,6 +38,7 @@ class MatrixSource : public GenotypeSource {
   Index samples() const override { return static_cast<Index>(samples_.size()); }
   Index markers() const override { return static_cast<Index>(markers_.size()); }
   void read(Index first, Index count, MatrixRef out) override;
+  bool read_counts(Index first, Index count, std::uint8_t* out) override;
 
  private:
   ConstMatrixRef X_;
@@ -42,6 +51,12 @@ struct MarkerSummary {
   double mean = 0;          // mean count of A1 over them; its half is the frequency of A1
   double variance = 0;      // of the counts after mean imputation, divisor n
   bool monomorphic = true;  // all observed counts are equal, or none is observed
+};
+
+// Which markers are used, by what they look like among the samples at hand.
+struct MarkerFilter {
+  double maf = 0;      // smallest frequency of the rarer allele
+  double missing = 1;  // largest share of missing genotypes
 };
 
 // Summarises each column of G (n x b) and replaces its NaN by the column's mean.

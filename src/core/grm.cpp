@@ -14,9 +14,9 @@ namespace {
 // What becomes of a marker of n samples: the count that it belongs to.
 Index GrmCounts::*fate(const MarkerSummary& s, Index n, const GrmOptions& options) {
   const double missing = static_cast<double>(n - s.observed) / static_cast<double>(n);
-  if (missing > options.missing) return &GrmCounts::missing;
+  if (missing > options.filter.missing) return &GrmCounts::missing;
   if (s.monomorphic) return &GrmCounts::monomorphic;
-  if (std::min(s.mean / 2, 1 - s.mean / 2) < options.maf) return &GrmCounts::rare;
+  if (std::min(s.mean / 2, 1 - s.mean / 2) < options.filter.maf) return &GrmCounts::rare;
   return &GrmCounts::used;
 }
 

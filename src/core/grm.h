@@ -11,8 +11,7 @@ namespace kinlmm {
 
 struct GrmOptions {
   bool standardized = false;  // divide each marker by its standard deviation (divisor n)
-  double maf = 0;      // leave out markers with a smaller frequency of either allele
-  double missing = 1;  // ... and those with a larger share of missing genotypes
+  MarkerFilter filter;
   Index block = 256;   // markers held at a time
   int threads = 1;
 };

@@ -88,14 +88,14 @@ TEST(grm_counts_each_marker_once) {
   X.col(3) << 0, 1, kMissing, kMissing, 2, 0, 1, 2, 0, 1;  // 20% missing
   X.col(4) << 1, 1, 1, 1, 1, 1, 1, 1, 1, kMissing;
   GrmOptions options;
-  options.maf = 0.05;
-  options.missing = 0.1;
+  options.filter.maf = 0.05;
+  options.filter.missing = 0.1;
   GrmCounts c = compute(X, options).counts;
   CHECK(c.used == 3 && c.rare == 0 && c.missing == 1 && c.monomorphic == 1);
-  options.maf = 0.06;
+  options.filter.maf = 0.06;
   c = compute(X, options).counts;
   CHECK(c.used == 1 && c.rare == 2 && c.missing == 1 && c.monomorphic == 1);
-  options.missing = 0;
+  options.filter.missing = 0;
   c = compute(X, options).counts;
   CHECK(c.used == 1 && c.rare == 2 && c.missing == 2 && c.monomorphic == 0);
 }

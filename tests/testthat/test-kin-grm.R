@@ -14,7 +14,7 @@ caught <- function(expr) tryCatch(expr, kinlmm_error = identity)
 
 core_grm <- function(geno, block, threads, method = "centered") {
   withr::local_options(kinlmm.threads = threads)
-  compute_grm(geno, method, 0.01, 0.05, block, NULL)$K
+  compute_grm(geno, method, marker_filter(0.01, 0.05), block, NULL)$K
 }
 
 test_that("grm() agrees with its definition", {

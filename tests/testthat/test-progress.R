@@ -26,11 +26,11 @@ test_that("long work calls back between blocks", {
   G <- random_genotypes(6, 30, missing = 0)
   seen <- NULL
   tick <- function(done, total) seen <<- rbind(seen, c(done, total))
-  cpp_grm(core_source(as_genotypes(G)), FALSE, 0, 1, 12L, 1L, tick)
+  cpp_grm(core_source(as_genotypes(G)), FALSE, marker_filter(0, 1), 12L, 1L, tick)
   expect_identical(seen, cbind(c(12, 24, 30), 30))
   fail <- function(done, total) stop("enough")
   expect_error(
-    cpp_grm(core_source(as_genotypes(G)), FALSE, 0, 1, 12L, 1L, fail),
+    cpp_grm(core_source(as_genotypes(G)), FALSE, marker_filter(0, 1), 12L, 1L, fail),
     "enough"
   )
 })
