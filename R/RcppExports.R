@@ -149,6 +149,10 @@ cpp_spike_gibbs <- function(source, model, starts, prior, warmup, kept, thin, se
     .Call(`_kinlmm_cpp_spike_gibbs`, source, model, starts, prior, warmup, kept, thin, seed, threads, progress)
 }
 
+cpp_cpu_instructions <- function() {
+    .Call(`_kinlmm_cpp_cpu_instructions`)
+}
+
 cpp_vc_bayes <- function(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback) {
     .Call(`_kinlmm_cpp_vc_bayes`, engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback)
 }

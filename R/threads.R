@@ -7,3 +7,15 @@ n_threads <- function(call = rlang::caller_env()) {
   if (is.na(limit) || limit < 1L) limit <- asked
   min(asked, limit)
 }
+
+# Instructions for products of whole numbers: the best of this processor, unless the user
+# names others, which gives the same results.
+cpu_instructions <- function(call = rlang::caller_env()) {
+  asked <- getOption("kinlmm.instructions", "automatic")
+  have <- c("automatic", cpp_cpu_instructions())
+  if (!is.character(asked) || length(asked) != 1L || !asked %in% have) {
+    abort_argument("kinlmm.instructions", paste("one of", some_of(have)), describe(asked),
+                   call)
+  }
+  asked
+}

@@ -548,6 +548,16 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_cpu_instructions
+Rcpp::CharacterVector cpp_cpu_instructions();
+RcppExport SEXP _kinlmm_cpp_cpu_instructions() {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    rcpp_result_gen = Rcpp::wrap(cpp_cpu_instructions());
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_vc_bayes
 Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List priors, Rcpp::NumericVector unit, double deviation, int chains, int warmup, int iterations, int thin, bool dear, int threads, Rcpp::NumericVector seed, SEXP callback);
 RcppExport SEXP _kinlmm_cpp_vc_bayes(SEXP engineSEXP, SEXP sizesSEXP, SEXP priorsSEXP, SEXP unitSEXP, SEXP deviationSEXP, SEXP chainsSEXP, SEXP warmupSEXP, SEXP iterationsSEXP, SEXP thinSEXP, SEXP dearSEXP, SEXP threadsSEXP, SEXP seedSEXP, SEXP callbackSEXP) {
@@ -610,6 +620,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_sim_values", (DL_FUNC) &_kinlmm_cpp_sim_values, 5},
     {"_kinlmm_cpp_spike_em", (DL_FUNC) &_kinlmm_cpp_spike_em, 11},
     {"_kinlmm_cpp_spike_gibbs", (DL_FUNC) &_kinlmm_cpp_spike_gibbs, 10},
+    {"_kinlmm_cpp_cpu_instructions", (DL_FUNC) &_kinlmm_cpp_cpu_instructions, 0},
     {"_kinlmm_cpp_vc_bayes", (DL_FUNC) &_kinlmm_cpp_vc_bayes, 13},
     {NULL, NULL, 0}
 };

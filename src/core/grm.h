@@ -12,7 +12,7 @@ namespace kinlmm {
 struct GrmOptions {
   bool standardized = false;  // divide each marker by its standard deviation (divisor n)
   MarkerFilter filter;
-  Index block = 256;   // markers held at a time
+  Index block = 256;  // markers held at a time
   int threads = 1;
 };
 

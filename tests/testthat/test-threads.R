@@ -22,3 +22,17 @@ test_that("n_threads() refuses what is no number of threads", {
     expect_error(n_threads(), "kinlmm.threads", class = "kinlmm_error_argument")
   }
 })
+
+test_that("instructions are those of the processor, or the user's", {
+  withr::with_options(list(kinlmm.instructions = NULL), {
+    expect_identical(cpu_instructions(), "automatic")
+  })
+  for (one in cpp_cpu_instructions()) {
+    withr::with_options(list(kinlmm.instructions = one), {
+      expect_identical(cpu_instructions(), one)
+    })
+  }
+  withr::with_options(list(kinlmm.instructions = "abacus"), {
+    expect_error(cpu_instructions(), "portable", class = "kinlmm_error_argument")
+  })
+})

@@ -1,0 +1,256 @@
+#include "core/gram_kernels.h"
+
+#ifdef KINLMM_X86
+
+#include <immintrin.h>
+
+#include <cstring>
+
+#define AVX2 __attribute__((target("avx2")))
+#define VNNI __attribute__((target("avx512f,avx512bw,avx512vnni")))
+
+namespace kinlmm {
+
+namespace {
+
+inline int four_bytes(const std::uint8_t* at) {
+  int out;
+  std::memcpy(&out, at, sizeof out);
+  return out;
+}
+
+// Registers are named, not elements of an array, so that no compiler puts them on the
+// stack.
+
+// 4 rows x 16 columns of counts; the sums of pairs fit 16 bits: 8 kFours < 2^15.
+#define ROW(r)                                                                 \
+  {                                                                            \
+    const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r));             \
+    sum##r##0 = _mm256_add_epi16(sum##r##0, _mm256_maddubs_epi16(left, row));  \
+    sum##r##1 = _mm256_add_epi16(sum##r##1, _mm256_maddubs_epi16(right, row)); \
+  }
+#define ADD(r, half)                                                           \
+  {                                                                            \
+    __m256i* to = reinterpret_cast<__m256i*>(out + r * stride + 8 * half);     \
+    const __m256i sum = _mm256_madd_epi16(sum##r##half, _mm256_set1_epi16(1)); \
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));    \
+  }
+
+AVX2 void multiply_counts_part(const std::uint8_t* rows, const std::uint8_t* columns,
+                               Index fours, std::int32_t* out, Index stride) {
+  __m256i sum00 = _mm256_setzero_si256(), sum01 = sum00, sum10 = sum00, sum11 = sum00;
+  __m256i sum20 = sum00, sum21 = sum00, sum30 = sum00, sum31 = sum00;
+  for (Index k = 0; k < fours; ++k) {
+    const std::uint8_t* at = rows + 64 * k;
+    const auto* from = reinterpret_cast<const __m256i*>(columns + 64 * k);
+    const __m256i left = _mm256_loadu_si256(from), right = _mm256_loadu_si256(from + 1);
+    ROW(0) ROW(1) ROW(2) ROW(3)
+  }
+  ADD(0, 0) ADD(0, 1) ADD(1, 0) ADD(1, 1) ADD(2, 0) ADD(2, 1) ADD(3, 0) ADD(3, 1)
+}
+
+#undef ROW
+#undef ADD
+
+// The same for other bytes; pairs of products do not saturate: 8 kLargest < 2^15.
+#define ROW(r)                                                                 \
+  {                                                                            \
+    const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r));             \
+    sum##r##0 = _mm256_add_epi32(                                              \
+        sum##r##0, _mm256_madd_epi16(_mm256_maddubs_epi16(left, row), ones));  \
+    sum##r##1 = _mm256_add_epi32(                                              \
+        sum##r##1, _mm256_madd_epi16(_mm256_maddubs_epi16(right, row), ones)); \
+  }
+#define ADD(r, half)                                                                 \
+  {                                                                                  \
+    __m256i* to = reinterpret_cast<__m256i*>(out + r * stride + 8 * half);           \
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum##r##half)); \
+  }
+
+AVX2 void multiply_part(const std::uint8_t* rows, const std::uint8_t* columns,
+                        Index fours, std::int32_t* out, Index stride) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i sum00 = _mm256_setzero_si256(), sum01 = sum00, sum10 = sum00, sum11 = sum00;
+  __m256i sum20 = sum00, sum21 = sum00, sum30 = sum00, sum31 = sum00;
+  for (Index k = 0; k < fours; ++k) {
+    const std::uint8_t* at = rows + 64 * k;
+    const auto* from = reinterpret_cast<const __m256i*>(columns + 64 * k);
+    const __m256i left = _mm256_loadu_si256(from), right = _mm256_loadu_si256(from + 1);
+    ROW(0) ROW(1) ROW(2) ROW(3)
+  }
+  ADD(0, 0) ADD(0, 1) ADD(1, 0) ADD(1, 1) ADD(2, 0) ADD(2, 1) ADD(3, 0) ADD(3, 1)
+}
+
+#undef ROW
+#undef ADD
+
+template <void (*part)(const std::uint8_t*, const std::uint8_t*, Index, std::int32_t*,
+                       Index)>
+void by_parts(const std::uint8_t* rows, const std::uint8_t* columns, Index panel,
+              Index fours, std::int32_t* out, Index stride) {
+  for (Index c = 0; c < kColumns; c += kPanel) {
+    for (Index r = 0; r < kRows; r += 4) {
+      part(rows + 4 * r, columns + c / kPanel * panel, fours, out + r * stride + c,
+           stride);
+    }
+  }
+}
+
+// 8 rows x 48 columns of any bytes.
+#define ROW(r)                                                     \
+  {                                                                \
+    const __m512i row = _mm512_set1_epi32(four_bytes(at + 4 * r)); \
+    sum##r##0 = _mm512_dpbusd_epi32(sum##r##0, first, row);        \
+    sum##r##1 = _mm512_dpbusd_epi32(sum##r##1, second, row);       \
+    sum##r##2 = _mm512_dpbusd_epi32(sum##r##2, third, row);        \
+  }
+#define ZERO(r) __m512i sum##r##0 = zero, sum##r##1 = zero, sum##r##2 = zero;
+#define ADD(r)                                                                    \
+  {                                                                               \
+    std::int32_t* to = out + r * stride;                                          \
+    _mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), sum##r##0)); \
+    to += kPanel;                                                                 \
+    _mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), sum##r##1)); \
+    to += kPanel;                                                                 \
+    _mm512_storeu_si512(to, _mm512_add_epi32(_mm512_loadu_si512(to), sum##r##2)); \
+  }
+
+VNNI void multiply_vnni(const std::uint8_t* rows, const std::uint8_t* columns,
+                        Index panel, Index fours, std::int32_t* out, Index stride) {
+  const __m512i zero = _mm512_setzero_si512();
+  ZERO(0)
+  ZERO(1)
+  ZERO(2) ZERO(3) ZERO(4) ZERO(5) ZERO(6) ZERO(7) for (Index k = 0; k < fours; ++k) {
+    const std::uint8_t* at = rows + 64 * k;
+    const std::uint8_t* from = columns + 64 * k;
+    const __m512i first = _mm512_loadu_si512(from);
+    const __m512i second = _mm512_loadu_si512(from + panel);
+    const __m512i third = _mm512_loadu_si512(from + 2 * panel);
+    ROW(0) ROW(1) ROW(2) ROW(3) ROW(4) ROW(5) ROW(6) ROW(7)
+  }
+  ADD(0) ADD(1) ADD(2) ADD(3) ADD(4) ADD(5) ADD(6) ADD(7)
+}
+
+#undef ROW
+#undef ZERO
+#undef ADD
+
+// The values of 16 samples at one marker.
+AVX2 inline __m128i values_of(const std::uint8_t* counts, std::uint8_t one,
+                              std::uint8_t two) {
+  const auto all = [](int byte) AVX2 { return _mm_set1_epi8(static_cast<char>(byte)); };
+  const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(counts));
+  return _mm_or_si128(_mm_and_si128(_mm_cmpeq_epi8(x, all(1)), all(one)),
+                      _mm_and_si128(_mm_cmpeq_epi8(x, all(two)), all(2 * one)));
+}
+
+AVX2 void pack_avx2(const std::uint8_t* counts, Index n, const Index* order,
+                    const std::uint8_t* one, const std::uint8_t* two, Index markers,
+                    Index width, std::uint8_t* out) {
+  Index k = 0;
+  for (; width == kPanel && k < markers && order[k + 3] >= 0; k += 4) {
+    const __m128i a = values_of(counts + order[k] * n, one[k], two[k]);
+    const __m128i b = values_of(counts + order[k + 1] * n, one[k + 1], two[k + 1]);
+    const __m128i c = values_of(counts + order[k + 2] * n, one[k + 2], two[k + 2]);
+    const __m128i d = values_of(counts + order[k + 3] * n, one[k + 3], two[k + 3]);
+    const __m128i low = _mm_unpacklo_epi8(a, b), low2 = _mm_unpacklo_epi8(c, d);
+    const __m128i high = _mm_unpackhi_epi8(a, b), high2 = _mm_unpackhi_epi8(c, d);
+    auto* to = reinterpret_cast<__m128i*>(out + 16 * k);
+    _mm_storeu_si128(to, _mm_unpacklo_epi16(low, low2));
+    _mm_storeu_si128(to + 1, _mm_unpackhi_epi16(low, low2));
+    _mm_storeu_si128(to + 2, _mm_unpacklo_epi16(high, high2));
+    _mm_storeu_si128(to + 3, _mm_unpackhi_epi16(high, high2));
+  }
+  portable_kernels().pack(counts, n, order + k, one + k, two + k, markers - k, width,
+                          out + 16 * k);
+}
+
+AVX2 void look_up_avx2(const std::uint8_t* counts, Index n, const int* list, Index length,
+                       const std::int32_t* table, Index width, std::int32_t* out) {
+  Index i = 0;
+  for (; i + 32 <= width; i += 32) {
+    auto* to = reinterpret_cast<__m256i*>(out + i);
+    __m256i a = _mm256_loadu_si256(to), b = _mm256_loadu_si256(to + 1);
+    __m256i c = _mm256_loadu_si256(to + 2), d = _mm256_loadu_si256(to + 3);
+    for (Index k = 0; k < length; ++k) {
+      const auto* x = reinterpret_cast<const __m128i*>(counts + list[k] * n + i);
+      const __m256i values = _mm256_broadcastsi128_si256(
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 4 * Index(list[k]))));
+      const __m128i low = _mm_loadu_si128(x), high = _mm_loadu_si128(x + 1);
+      const __m256i first = _mm256_cvtepu8_epi32(low);
+      const __m256i second = _mm256_cvtepu8_epi32(_mm_srli_si128(low, 8));
+      const __m256i third = _mm256_cvtepu8_epi32(high);
+      const __m256i fourth = _mm256_cvtepu8_epi32(_mm_srli_si128(high, 8));
+      a = _mm256_add_epi32(a, _mm256_permutevar8x32_epi32(values, first));
+      b = _mm256_add_epi32(b, _mm256_permutevar8x32_epi32(values, second));
+      c = _mm256_add_epi32(c, _mm256_permutevar8x32_epi32(values, third));
+      d = _mm256_add_epi32(d, _mm256_permutevar8x32_epi32(values, fourth));
+    }
+    _mm256_storeu_si256(to, a);
+    _mm256_storeu_si256(to + 1, b);
+    _mm256_storeu_si256(to + 2, c);
+    _mm256_storeu_si256(to + 3, d);
+  }
+  portable_kernels().look_up(counts + i, n, list, length, table, width - i, out + i);
+}
+
+VNNI void look_up_vnni(const std::uint8_t* counts, Index n, const int* list, Index length,
+                       const std::int32_t* table, Index width, std::int32_t* out) {
+  Index i = 0;
+  for (; i + 64 <= width; i += 64) {
+    std::int32_t* to = out + i;
+    __m512i a = _mm512_loadu_si512(to), b = _mm512_loadu_si512(to + 16);
+    __m512i c = _mm512_loadu_si512(to + 32), d = _mm512_loadu_si512(to + 48);
+    for (Index k = 0; k < length; ++k) {
+      const auto* x = reinterpret_cast<const __m128i*>(counts + list[k] * n + i);
+      const __m512i values = _mm512_maskz_broadcast_i32x4(
+          0xffff,
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 4 * Index(list[k]))));
+      const __m512i first = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x));
+      const __m512i second = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x + 1));
+      const __m512i third = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x + 2));
+      const __m512i fourth = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x + 3));
+      a = _mm512_add_epi32(a, _mm512_maskz_permutexvar_epi32(0xffff, first, values));
+      b = _mm512_add_epi32(b, _mm512_maskz_permutexvar_epi32(0xffff, second, values));
+      c = _mm512_add_epi32(c, _mm512_maskz_permutexvar_epi32(0xffff, third, values));
+      d = _mm512_add_epi32(d, _mm512_maskz_permutexvar_epi32(0xffff, fourth, values));
+    }
+    _mm512_storeu_si512(to, a);
+    _mm512_storeu_si512(to + 16, b);
+    _mm512_storeu_si512(to + 32, c);
+    _mm512_storeu_si512(to + 48, d);
+  }
+  portable_kernels().look_up(counts + i, n, list, length, table, width - i, out + i);
+}
+
+AVX2 void accumulate_avx2(const std::int32_t* from, double scale, Index count,
+                          double* to) {
+  const __m256d by = _mm256_set1_pd(scale);
+  Index i = 0;
+  for (; i + 4 <= count; i += 4) {
+    const __m256d x =
+        _mm256_cvtepi32_pd(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+    _mm256_storeu_pd(to + i,
+                     _mm256_add_pd(_mm256_loadu_pd(to + i), _mm256_mul_pd(by, x)));
+  }
+  portable_kernels().accumulate(from + i, scale, count - i, to + i);
+}
+
+}  // namespace
+
+const GramKernels& avx2_kernels() {
+  static const GramKernels kernels = {by_parts<multiply_part>,
+                                      by_parts<multiply_counts_part>, pack_avx2,
+                                      look_up_avx2, accumulate_avx2};
+  return kernels;
+}
+
+const GramKernels& vnni_kernels() {
+  static const GramKernels kernels = {multiply_vnni, multiply_vnni, pack_avx2,
+                                      look_up_vnni, accumulate_avx2};
+  return kernels;
+}
+
+}  // namespace kinlmm
+
+#endif
