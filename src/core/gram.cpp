@@ -39,36 +39,64 @@ struct Factors {
   std::uint8_t first, second;
 };
 
-// Products first * second <= kLargest of a factor for unsigned and one for signed bytes,
-// which also hold twice as much, by the number nearest to the index.
+// By number, the factors of which it is the product: one for unsigned and one for signed
+// bytes, which hold twice as much too. Zeros where there are none.
 std::vector<Factors> make_factors() {
-  std::vector<Factors> exact(kLargest + 1, Factors{0, 0});
+  std::vector<Factors> factors(kLargest + 1, Factors{0, 0});
   for (int second = 63; second >= 1; --second) {
     for (int first = 127; first >= 1; --first) {
-      if (first * second <= kLargest) {
-        exact[first * second] = {std::uint8_t(first), std::uint8_t(second)};
-      }
+      if (first * second > kLargest) continue;
+      factors[first * second] = {std::uint8_t(first), std::uint8_t(second)};
     }
   }
-  return exact;
+  return factors;
+}
+
+const std::vector<Factors>& factors_of() {
+  static const std::vector<Factors> factors = make_factors();
+  return factors;
+}
+
+bool is_product(int x) {
+  return x == 0 || (x > 0 && x <= kLargest && factors_of()[x].first > 0);
 }
 
 // The product nearest to x, 0 <= x <= kLargest.
-Factors nearest_product(double x) {
-  static const std::vector<Factors> exact = make_factors();
+int nearest_product(double x) {
   const int centre = static_cast<int>(std::lround(x));
-  for (int away = 0; away <= kLargest; ++away) {
-    const int nearer = x >= centre ? centre + away : centre - away;
-    const int other = 2 * centre - nearer;
-    for (const int at : {nearer, other}) {
-      if (at >= 0 && at <= kLargest && (at == 0 || exact[at].first > 0)) return exact[at];
-    }
-  }
-  return {0, 0};
+  const int side = x >= centre ? 1 : -1;
+  int away = 0;
+  while (!is_product(centre + side * away) && !is_product(centre - side * away)) ++away;
+  return is_product(centre + side * away) ? centre + side * away : centre - side * away;
 }
 
-int product(const Factors& f) {
-  return int(f.first) * int(f.second);
+// A number as coarse + fine kStep, both products of factors. Few binary digits make a
+// multiple of the step exact; were it a power of two, what remains of a number would have
+// the same distance to a step for every coarse one.
+constexpr double kStep = 69.0 / 32768;
+
+struct TwoProducts {
+  int coarse = 0, fine = 0;
+  double value() const { return coarse + fine * kStep; }
+};
+
+// The best of all within the reach of `fine`. 0 <= x <= kLargest.
+TwoProducts two_products(double x) {
+  constexpr double kReach = kLargest * kStep;
+  TwoProducts best;
+  double error = kLargest;
+  const int last = std::min(kLargest, static_cast<int>(std::floor(x + kReach)));
+  for (int at = std::max(0, static_cast<int>(std::ceil(x - kReach))); at <= last; ++at) {
+    if (!is_product(at)) continue;
+    const double rest = x - at;
+    const int size = nearest_product(std::abs(rest) / kStep);
+    const TwoProducts now{at, rest < 0 ? -size : size};
+    if (std::abs(x - now.value()) < error) {
+      error = std::abs(x - now.value());
+      best = now;
+    }
+  }
+  return best;
 }
 
 // The largest power of two by which x stays at most kLargest.
@@ -91,33 +119,23 @@ struct Weights {
   std::array<std::vector<double>, 2> scale;
 };
 
-void set_factors(Weights& w, int product, std::size_t k, Factors f, bool negative) {
+void set_factors(Weights& w, int product, std::size_t k, int value) {
+  const Factors f = factors_of()[std::abs(value)];
   w.column[product][k] = f.first;
-  w.row[product][k] = static_cast<std::uint8_t>(negative ? -int(f.second) : f.second);
+  w.row[product][k] = static_cast<std::uint8_t>(value < 0 ? -int(f.second) : f.second);
 }
 
 // Markers order[first], ... up to last, whose weights are alike.
 void quantise(const std::vector<double>& weight, Index first, Index last, Weights& w) {
   const double largest = weight[w.order[first]];
   const double up = largest > 0 ? scale_to_largest(largest) : 1;
-  std::vector<double> rest(static_cast<std::size_t>(last - first));
-  double most = 0;
-  for (Index k = first; k < last; ++k) {
-    const double x = weight[w.order[k]] * up;
-    const Factors f = nearest_product(x);
-    set_factors(w, 0, k, f, false);
-    rest[k - first] = x - product(f);
-    most = std::max(most, std::abs(rest[k - first]));
-  }
-  const double more = most > 1e-9 ? scale_to_largest(most) : 1;
   w.scale[0].push_back(1 / up);
-  w.scale[1].push_back(1 / (up * more));
+  w.scale[1].push_back(kStep / up);
   for (Index k = first; k < last; ++k) {
-    const double x = rest[k - first] * more;
-    const Factors f = nearest_product(std::abs(x));
-    set_factors(w, 1, k, f, x < 0);
-    const double fine = x < 0 ? -product(f) : product(f);
-    w.value[w.order[k]] = (weight[w.order[k]] * up - rest[k - first] + fine / more) / up;
+    const TwoProducts bytes = two_products(weight[w.order[k]] * up);
+    set_factors(w, 0, k, bytes.coarse);
+    set_factors(w, 1, k, bytes.fine);
+    w.value[w.order[k]] = bytes.value() / up;
   }
 }
 

@@ -19,8 +19,8 @@ struct CountBlock {
 };
 
 // S (n x n), lower triangle: adds sum_s weight_s z_s z_s'. Weights that are all the same
-// are exact. Others are replaced by sums of two products of bytes, which differ by about
-// 1e-7 of the largest weight among the 512 next to it in size. The result does not depend
+// are exact. Others are replaced by sums of two products of bytes, which differ by some
+// 1e-8 of the largest weight among the 512 next to it in size. The result does not depend
 // on the instructions or the number of threads, bit for bit.
 void add_gram(const CountBlock& block, Instructions with, int threads, MatrixRef S);
 

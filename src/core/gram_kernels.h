@@ -37,7 +37,8 @@ struct GramKernels {
   void (*look_up)(const std::uint8_t* counts, Index n, const int* list, Index length,
                   const std::int32_t* table, Index width, std::int32_t* out);
 
-  // to[i] += scale * from[i], i < count, where scale is a power of two.
+  // to[i] += scale * from[i], i < count. scale has so few binary digits that the product is
+  // exact, which a fused multiplication and addition gives too.
   void (*accumulate)(const std::int32_t* from, double scale, Index count, double* to);
 };
 
