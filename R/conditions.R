@@ -500,6 +500,9 @@ abort_kin_repair <- function(weight, smallest, needed, call) {
   ), "kin_repair", needed = needed, call = call)
 }
 
+# "1 family", "15 families".
+n_families <- function(n) if (n == 1) "1 family" else paste(count(n), "families")
+
 # kept, pairs: above the threshold, and all; families: sizes, of those with relatives.
 inform_sparse_kinship <- function(kept, pairs, families, n, threshold, weights) {
   single <- n - sum(families)
@@ -507,14 +510,14 @@ inform_sparse_kinship <- function(kept, pairs, families, n, threshold, weights) 
     "Kept {count(kept)} of {count(pairs)} pairs
      ({format(100 * kept / max(pairs, 1), digits = 2)}%), those of {threshold} and more.",
     "i" = if (length(families) > 0L) {
-      "{count(length(families))} famil{if (length(families) == 1L) 'y' else 'ies'} of 2
-       to {count(max(families))} ids, and {n_of(single, 'id')} without relatives."
+      "{n_families(length(families))} of up to {count(max(families))} ids, and
+       {n_of(single, 'id')} without relatives."
     } else {
       "No id has relatives."
     },
     "i" = if (length(weights) > 0L) {
-      "The covariances within {count(length(weights))} famil{if (length(weights) == 1L) 'y'
-       else 'ies'} were lowered, by {format(100 * max(weights), digits = 2)}% at most."
+      "The covariances within {n_families(length(weights))} were lowered, by
+       {format(100 * max(weights), digits = 2)}% at most."
     }
   ), "sparse_kinship", kept = kept, families = length(families))
 }
@@ -523,8 +526,8 @@ inform_sparse_kinship <- function(kept, pairs, families, n, threshold, weights) 
 abort_sparse_kinship <- function(threshold, sizes, smallest, call) {
   abort_kinlmm(c(
     "The sparse relationship matrix must be positive semi-definite.",
-    "x" = "With pairs below {threshold} set to zero {count(length(sizes))}
-           famil{if (length(sizes) == 1L) 'y is' else 'ies are'} not: the largest has
+    "x" = "With pairs below {threshold} set to zero {n_families(length(sizes))}
+           {if (length(sizes) == 1L) 'is' else 'are'} not: the largest has
            {count(max(sizes))} ids, the smallest eigenvalue is
            {format(min(smallest), digits = 3)}.",
     "i" = "{.code repair = TRUE} lowers the covariances within such families by what is

@@ -12,8 +12,8 @@
 #' [lmmfit()] takes plain matrices too and makes the same checks.
 #'
 #' Everything is matched by id: a model takes the rows that it needs, in whatever order, and
-#' `K + L` of two relationship matrices (or of one and a matrix with row and column names)
-#' brings L into the order of K; matrices of different ids are an error. What stays a
+#' `K + L` of two relationship matrices is in the order of the first (of one and another
+#' matrix with row and column names, in its order); matrices of different ids are an error. What stays a
 #' relationship matrix: `K[ids, ids]` with the same ids on both sides, each once;
 #' `K` by `+`, `-`, `*`, `/` or `^` with a number, a relationship matrix, or a symmetric
 #' matrix; `diag(K) <- value`; and `dimnames(K) <- list(ids, ids)`, `rownames(K) <- ids`,
@@ -89,7 +89,7 @@ data_frame_matrix <- function(K, call) {
                     " is not numeric")
     abort_argument("K", "a numeric matrix, or a data frame of numeric columns", found, call)
   }
-  names <- if (is.character(attr(K, "row.names"))) row.names(K)
+  names <- if (.row_names_info(K) > 0L) row.names(K)
   columns <- names(K)
   K <- unname(as.matrix(K))
   # read.csv() makes "X1" of "1"
@@ -122,7 +122,7 @@ name_kinship <- function(K, ids, call) {
 #' @export
 `[.kinship` <- function(x, i, j, ..., drop = TRUE) {
   call <- rlang::current_env()
-  if (nargs() - !missing(drop) < 3L) {
+  if (nargs() - (if (missing(drop)) 0L else 1L) < 3L) {
     x <- plain_matrix(x)
     return(if (missing(i)) x else x[i])
   }
@@ -274,8 +274,8 @@ print.kinship <- function(x, n = 5L, ...) {
   n <- check_count(n, 0)
   ids <- rownames(x)
   cat("Relationship matrix of ", n_of(nrow(x), "id"), "\n", sep = "")
-  print_pairs(diag(x), cpp_summarise_pairs(x, numeric()), nrow(x))
   cat_field("made by", describe_note(attr(x, "grm")))
+  print_pairs(diag(x), cpp_summarise_pairs(x, numeric()), nrow(x))
   at <- seq_len(min(n, nrow(x)))
   if (length(at) > 0L) {
     cat("\n")
@@ -298,19 +298,22 @@ cat_field <- function(name, text) {
 print_pairs <- function(diagonal, pairs, n) {
   if (n == 0L) return(invisible())
   show <- function(mean, from, to) {
-    paste0(format(signif(mean, 4)), ", from ", format(signif(from, 4)), " to ",
-           format(signif(to, 4)))
+    paste0(short(mean), ", from ", short(from), " to ", short(to))
   }
   cat_field("diagonal", paste("mean", show(mean(diagonal), min(diagonal), max(diagonal))))
   if (n == 1L) return(invisible())
   cat_field("pairs", paste("mean", show(pairs$mean, pairs$smallest, pairs$largest)))
 }
 
+# Numbers to four digits, each for itself.
+short <- function(x) vapply(x, function(one) format(signif(one, 4L)), "")
+
 kinship_corner <- function(x, at) {
   corner <- plain_matrix(x)[at, at, drop = FALSE]
   ids <- rownames(corner)
-  long <- nchar(ids) > 14L
-  ids[long] <- paste0(substr(ids[long], 1L, 12L), "..")
+  # what tells ids apart is mostly at their end
+  size <- nchar(ids)
+  ids[size > 12L] <- paste0("..", substring(ids, size - 9L)[size > 12L])
   matrix(format(round(corner, 4L), trim = TRUE), length(at), dimnames = list(ids, ids))
 }
 
@@ -361,17 +364,16 @@ print.summary.kinship <- function(x, ...) {
   cat("Relationship matrix of ", n_of(x$n, "id"), "\n", sep = "")
   cat_field("made by", describe_note(x$note))
   if (x$n == 0L) return(invisible(x))
-  q <- format(signif(c(x$diagonal, mean = x$mean_diagonal), 4), trim = TRUE)
-  cat_field("diagonal", paste0("mean ", q[["mean"]], ", quartiles ",
-                               paste(q[2:4], collapse = ", "), ", from ", q[[1L]], " to ",
-                               q[[5L]]))
+  q <- short(x$diagonal)
+  cat_field("diagonal", paste0("mean ", short(x$mean_diagonal), ", from ", q[[1L]], " to ",
+                               q[[5L]], ", quartiles ", paste(q[2:4], collapse = " ")))
   if (x$n > 1L) {
-    p <- format(signif(x$pairs, 4), trim = TRUE)
+    p <- short(x$pairs)
     cat_field("pairs", paste0("mean ", p[["mean"]], ", from ", p[["smallest"]], " to ",
                               p[["largest"]]))
-    print_reaching(x$reaching, x$n)
   }
   if (!is.null(x$values)) print_spectrum(x$values)
+  if (x$n > 1L) print_reaching(x$reaching, x$n)
   invisible(x)
 }
 
@@ -386,7 +388,8 @@ print_reaching <- function(reaching, n) {
 # values: decreasing.
 print_spectrum <- function(values) {
   largest <- max(values[[1L]], 0)
-  show <- function(v) paste(format(signif(v, 4), trim = TRUE), collapse = ", ")
+  values[abs(values) <= 1e-10 * largest] <- 0
+  show <- function(v) paste(short(v), collapse = ", ")
   cat_field("eigenvalues", paste0(show(utils::head(values, 5L)),
                                   if (length(values) > 5L) ", ..., ",
                                   if (length(values) > 5L) show(min(values))))

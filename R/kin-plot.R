@@ -12,7 +12,7 @@
 #'   pairs of neighbours; 500 by default. The diagonal is not part of means.
 #' @param limits Two numbers: the values of the last colours. By default those that 0.2% of the
 #'   cells off the diagonal lie beyond on each side, so that the diagonal does not set the
-#'   scale; 0 is white.
+#'   scale if it is far away; 0 is white.
 #' @param ... Passed on to [graphics::plot.default()], for example `main`.
 #' @details The heat map of 5,000 ids takes a few seconds, most of it the clustering, and 8 n^2
 #'   bytes of memory.
@@ -89,6 +89,8 @@ colour_limits <- function(means) {
   off <- means[row(means) != col(means)]
   if (length(off) == 0L) off <- means
   limits <- unname(stats::quantile(off, c(0.002, 0.998)))
+  # as in pedigrees, where the diagonal is not far away
+  if (2 * limits[[2L]] >= max(diag(means))) limits[[2L]] <- max(means)
   if (limits[[1L]] == limits[[2L]]) limits <- range(means)
   if (limits[[1L]] == limits[[2L]]) limits <- limits + c(-0.5, 0.5)
   # from zero where nothing is far below
@@ -136,10 +138,10 @@ colour_bar <- function(colours, limits, range) {
 plot_spectrum <- function(values, title, ...) {
   n <- length(values)
   top <- max(values, 0)
-  old <- graphics::par(mar = c(3.4, 4, 3, 4))
+  old <- graphics::par(mar = c(3.4, 4, 3, 4.8))
   on.exit(graphics::par(old))
   plot_frame(list(
-    xlim = c(1, max(n, 2)), ylim = c(min(values, 0), 1.04 * max(top, 1e-300)),
+    xlim = c(0.93, max(n, 2) * 1.03), ylim = c(min(values, 0), 1.04 * max(top, 1e-300)),
     xlab = "Eigenvalue", ylab = "Size", log = "x", main = title, cex.main = 1,
     font.main = 1
   ), ...)
@@ -154,7 +156,7 @@ plot_spectrum <- function(values, title, ...) {
   graphics::axis(4, top * seq(0, 1, 0.25), paste0(seq(0, 100, 25), "%"), lwd = 0,
                  lwd.ticks = 1, col.ticks = plot_colours$line, las = 1,
                  mgp = c(2.2, 0.6, 0), tcl = -0.25)
-  graphics::mtext("Cumulative share of the sum", 4, 2.8, las = 0)
+  graphics::mtext("Cumulative share of the sum", 4, 3.3, las = 0)
   drawn <- c(TRUE, TRUE, length(negative) > 0L)
   graphics::legend("right", c("eigenvalue", "cumulative share", "negative")[drawn],
                    pch = c(19, NA, 19)[drawn], lty = c(NA, 1, NA)[drawn],
@@ -165,15 +167,15 @@ plot_spectrum <- function(values, title, ...) {
 # Histograms ----
 
 plot_kinship_pairs <- function(x, title, ...) {
-  old <- graphics::par(mfrow = c(1L, 2L), mar = c(3.4, 4.2, 2.2, 0.8),
-                       oma = c(0, 0, 1.5, 0))
+  old <- graphics::par(mfrow = c(1L, 2L), mar = c(3.2, 5, 1, 0.8),
+                       oma = c(0, 0, 1.8, 0))
   on.exit(graphics::par(old))
   values <- plain_matrix(x)
   plot_histogram(diag(values), "Diagonal", "Ids", ...)
   if (nrow(x) > 1L) {
     plot_histogram(values[lower.tri(values)], "Off the diagonal", "Pairs", ...)
   }
-  graphics::mtext(title, 3, 0, outer = TRUE)
+  graphics::mtext(title, 3, 0.3, outer = TRUE)
 }
 
 # Heights are square roots of counts.
@@ -181,17 +183,18 @@ plot_histogram <- function(values, xlab, ylab, ...) {
   bars <- graphics::hist(values, 60L, plot = FALSE)
   height <- sqrt(bars$counts)
   frame <- list(x = NA, type = "n", xaxs = "i", yaxs = "i", axes = FALSE, xlab = xlab,
-                ylab = ylab, xlim = range(bars$breaks), ylim = c(0, 1.04 * max(height)),
-                mgp = c(2.4, 0.6, 0))
+                ylab = "", xlim = range(bars$breaks), ylim = c(0, 1.04 * max(height)),
+                mgp = c(1.8, 0.5, 0))
   do.call(graphics::plot.default, utils::modifyList(frame, list(...)))
+  graphics::title(ylab = ylab, line = 3.6)
   ticks <- unique(round(pretty(c(0, max(height)), 5L)^2))
   ticks <- ticks[sqrt(ticks) <= 1.04 * max(height)]
   graphics::axis(2, sqrt(ticks), count(ticks), lwd = 0, lwd.ticks = 1, las = 1, tcl = -0.25,
-                 mgp = c(2.4, 0.6, 0), cex.axis = 0.8, col.ticks = plot_colours$line)
+                 mgp = c(1.8, 0.5, 0), cex.axis = 0.8, col.ticks = plot_colours$line)
   graphics::box(bty = "l", col = plot_colours$line)
   last <- length(bars$breaks)
   graphics::rect(bars$breaks[-last], 0, bars$breaks[-1L], height,
-                 col = plot_colours$even, border = NA)
-  graphics::axis(1, lwd = 0, lwd.ticks = 1, tcl = -0.25, mgp = c(2.4, 0.6, 0),
+                 col = plot_colours$even, border = plot_colours$even, lwd = 0.3)
+  graphics::axis(1, lwd = 0, lwd.ticks = 1, tcl = -0.25, mgp = c(1.8, 0.4, 0),
                  cex.axis = 0.8, col.ticks = plot_colours$line)
 }
