@@ -46,7 +46,7 @@ respond_rotated <- function(engine, work, term) {
 kernel_basis <- function(K, scale, group, call) {
   # two matrices of this size fewer, in the usual case
   if (any(scale != 1)) K <- K * tcrossprod(scale)
-  basis <- check_core(cpp_tridiagonalise(unname(K)), call = call)
+  basis <- check_core(cpp_tridiagonalise(K), call = call)
   basis$memo <- new.env(parent = emptyenv())
   if (basis$largest > 0 && basis$negative == 0) return(basis)
   spectrum <- tridiagonal_spectrum(basis)

@@ -59,7 +59,7 @@ new_kin_eigen <- function(values, vectors, ids, K = NULL) {
 
 # Eigenvalues, decreasing, and eigenvectors.
 kernel_spectrum <- function(K, call) {
-  basis <- check_core(cpp_tridiagonalise(unname(plain_matrix(K))), call = call)
+  basis <- check_core(cpp_tridiagonalise(K), call = call)
   found <- tridiagonal_spectrum(basis)
   decreasing <- rev(seq_along(found$d))
   list(values = found$d[decreasing], vectors = found$U[, decreasing, drop = FALSE])

@@ -77,6 +77,8 @@ check_kinship_bounds <- function(K, ids, group, arg, call) {
 }
 
 check_kinship_names <- function(K, group, arg, call) {
+  # R has no names for no rows
+  if (nrow(K) == 0L) return(invisible())
   names <- dimnames(K)
   if (is.null(names[[1L]])) abort_kinship_noids(group, arg, "row", call)
   if (is.null(names[[2L]])) abort_kinship_noids(group, arg, "column", call)

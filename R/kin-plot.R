@@ -173,7 +173,7 @@ plot_kinship_pairs <- function(x, title, ...) {
   values <- plain_matrix(x)
   plot_histogram(diag(values), "Diagonal", "Ids", ...)
   if (nrow(x) > 1L) {
-    plot_histogram(values[lower.tri(values)], "Off the diagonal", "Pairs", ...)
+    plot_histogram(cpp_find_relatives(values, -Inf)$value, "Off the diagonal", "Pairs", ...)
   }
   graphics::mtext(title, 3, 0.3, outer = TRUE)
 }

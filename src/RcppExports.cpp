@@ -404,24 +404,24 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_summarise_pairs
-Rcpp::List cpp_summarise_pairs(Rcpp::NumericMatrix K, Rcpp::NumericVector limits);
+Rcpp::List cpp_summarise_pairs(SEXP K, Rcpp::NumericVector limits);
 RcppExport SEXP _kinlmm_cpp_summarise_pairs(SEXP KSEXP, SEXP limitsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type limits(limitsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_summarise_pairs(K, limits));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_find_relatives
-Rcpp::List cpp_find_relatives(Rcpp::NumericMatrix K, double threshold);
+Rcpp::List cpp_find_relatives(SEXP K, double threshold);
 RcppExport SEXP _kinlmm_cpp_find_relatives(SEXP KSEXP, SEXP thresholdSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_find_relatives(K, threshold));
     return rcpp_result_gen;
@@ -441,23 +441,23 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_pair_distances
-Rcpp::NumericVector cpp_pair_distances(Rcpp::NumericMatrix K);
+Rcpp::NumericVector cpp_pair_distances(SEXP K);
 RcppExport SEXP _kinlmm_cpp_pair_distances(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_pair_distances(K));
     return rcpp_result_gen;
 END_RCPP
 }
 // cpp_cell_means
-Rcpp::NumericMatrix cpp_cell_means(Rcpp::NumericMatrix K, Rcpp::IntegerVector order, int cells);
+Rcpp::NumericMatrix cpp_cell_means(SEXP K, Rcpp::IntegerVector order, int cells);
 RcppExport SEXP _kinlmm_cpp_cell_means(SEXP KSEXP, SEXP orderSEXP, SEXP cellsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type order(orderSEXP);
     Rcpp::traits::input_parameter< int >::type cells(cellsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_cell_means(K, order, cells));
@@ -465,12 +465,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_tridiagonalise
-Rcpp::List cpp_tridiagonalise(Rcpp::NumericMatrix K);
+Rcpp::List cpp_tridiagonalise(SEXP K);
 RcppExport SEXP _kinlmm_cpp_tridiagonalise(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_tridiagonalise(K));
     return rcpp_result_gen;
 END_RCPP
@@ -502,12 +502,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_check_symmetry
-Rcpp::List cpp_check_symmetry(Rcpp::NumericMatrix K);
+Rcpp::List cpp_check_symmetry(SEXP K);
 RcppExport SEXP _kinlmm_cpp_check_symmetry(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_check_symmetry(K));
     return rcpp_result_gen;
 END_RCPP

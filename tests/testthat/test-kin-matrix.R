@@ -94,6 +94,36 @@ test_that("a family prefix is recognised only where it explains everything", {
   expect_null(hint("a", c("b", "c")))
 })
 
+test_that("other differences of ids are recognised where they explain everything", {
+  hint <- function(missing, have) kinship_ids_hint("animal", "K", missing, have)
+  expect_match(hint(c("1", "a-b"), c("X1", "a.b", "c")), "check.names")
+  expect_match(hint(c("a ", "b"), c("a", "b", "c")), "blanks")
+  expect_match(hint(c("7", "1"), c("007", "01")), "zeros in front")
+  expect_match(hint("Anna", c("ANNA", "OTTO")), "upper and lower case")
+  expect_null(hint(c("7", "a"), c("007", "b")))
+})
+
+test_that("rows and columns in different orders are told from different ids", {
+  expect_error(check(K[, 6:1]), "in another order", class = "kinlmm_error_kinship_noids")
+  other <- K
+  colnames(other)[1] <- "x"
+  message <- conditionMessage(caught(check(other)))
+  expect_match(message, "not the same\\.")
+})
+
+test_that("ids that only the matrix has are kept", {
+  expect_identical(rownames(check(K, c("id2", "id5"))), ids)
+  expect_identical(rownames(check(new_kinship(K), "id2")), ids)
+})
+
+test_that("the class goes, the note stays", {
+  note <- list(method = "centered", m = 7)
+  checked <- check(new_kinship(K, note))
+  expect_identical(class(checked), c("matrix", "array"))
+  expect_identical(attributes(checked), list(dim = c(6L, 6L), dimnames = list(ids, ids),
+                                             grm = note))
+})
+
 test_that("messages are calm and complete", {
   named <- K
   dimnames(named) <- list(paste0("0_", ids), paste0("0_", ids))
