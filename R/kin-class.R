@@ -13,8 +13,10 @@
 #'
 #' Everything is matched by id: a model takes the rows that it needs, in whatever order, and
 #' `K + L` of two relationship matrices is in the order of the first (of one and another
-#' matrix with row and column names, in its order); matrices of different ids are an error. What stays a
-#' relationship matrix: `K[ids, ids]` with the same ids on both sides, each once;
+#' matrix with row and column names, in its order); matrices of different ids are an
+#' error.
+#'
+#' What stays a relationship matrix: `K[ids, ids]` with the same ids on both sides, each once;
 #' `K` by `+`, `-`, `*`, `/` or `^` with a number, a relationship matrix, or a symmetric
 #' matrix; `diag(K) <- value`; and `dimnames(K) <- list(ids, ids)`, `rownames(K) <- ids`,
 #' which rename both sides. All else (`K[rows, columns]`, `round(K)`, `K > 0.1`,
@@ -35,8 +37,8 @@
 #'   `summary()`: a list of class `"summary.kinship"` of `n`, `note` (attribute `grm`),
 #'   `diagonal` (quantiles), `pairs` (smallest, mean and largest element off the diagonal),
 #'   `reaching` (numbers of pairs whose relationship is at least 0.05, 0.177, 0.354 and
-#'   0.707 of the mean diagonal: the usual borders of third degree, second degree, first
-#'   degree, and duplicates or monozygotic twins have 0.0884, 0.177, 0.354 and 0.707) and
+#'   0.707 of the mean diagonal: the last three are the usual lower limits of second degree
+#'   relatives, first degree relatives, and duplicates, see Manichaikul et al.) and
 #'   `values` (eigenvalues, or `NULL`).
 #'
 #'   `as.data.frame()`: one row for each pair, `id1`, `id2` and `value`, by the lower triangle
@@ -49,6 +51,8 @@
 #' find, `_kinship_named` if `ids` do not fit, `_kinship_index` for subsets by unknown ids,
 #' and `_kinship_sets` for arithmetic of matrices of different ids. They are all
 #' `kinlmm_error_input`s.
+#' @references Manichaikul A et al. (2010). Robust relationship inference in genome-wide
+#'   association studies. *Bioinformatics* 26, 2867-2873. \doi{10.1093/bioinformatics/btq559}
 #' @seealso [grm()], [pedigree_kinship()]; [kin_eigen()], [kin_repair()],
 #'   [sparse_kinship()]; [plot.kinship()].
 #' @examples

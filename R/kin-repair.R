@@ -6,8 +6,8 @@
 #' much.
 #'
 #' `"clip"` raises the eigenvalues that are too small, and leaves the others and all
-#' eigenvectors: of all matrices whose eigenvalues reach the limit that is the nearest to K, by the sum of squared
-#' differences of the elements (Higham 1988). `"blend"` gives (1 - w) K + w c I, with c the
+#' eigenvectors: of all matrices whose eigenvalues reach the limit that is the nearest to K,
+#' by the sum of squared differences of the elements (Higham 1988). `"blend"` gives (1 - w) K + w c I, with c the
 #' mean diagonal of K: all relationships are lowered by the same factor, the diagonal moves
 #' towards its mean, and all eigenvalues become positive with a w that is large enough. It
 #' is the usual way to make a genomic relationship matrix invertible, with a w of 0.01 to
@@ -44,7 +44,9 @@ kin_repair <- function(K, method = c("clip", "blend"), tolerance = 0, weight = N
   method <- check_choice(method, c("clip", "blend"))
   check_number(tolerance, 0, 1)
   if (!is.null(weight)) {
-    if (method == "clip") abort_argument("weight", "NULL with \"clip\"", describe(weight), call)
+    if (method == "clip") {
+      abort_argument("weight", "NULL with \"clip\"", describe(weight), call)
+    }
     check_number(weight, 0, 1)
   }
   K <- as_kinship_of(K, call)

@@ -69,7 +69,8 @@ test_that("several traits, several terms and other verbs take it", {
 })
 
 test_that("levels that it has not, and what is no covariance, are errors", {
-  expect_kinlmm_error(lmmfit(y ~ x + (1 | id), data, kinship = list(id = kin_eigen(K[-1, -1]))),
+  part <- kin_eigen(K[-1, -1])
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | id), data, kinship = list(id = part)),
                       "kinship_ids", "1 of 24 levels has none: \"i1\"")
   expect_kinlmm_error(kin_eigen(K - 0.3 * diag(24)), "kinship_psd", "kin_repair()")
   expect_kinlmm_error(kin_eigen(K[0, 0]), "argument", "at least one id")

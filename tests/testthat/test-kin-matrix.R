@@ -178,3 +178,37 @@ test_that("ids must not be empty or missing", {
     expect_kinlmm_error(check_kinship(K, "a", "id"), "kinship_noids", "empty or missing")
   }
 })
+
+test_that("models say what is wrong with a matrix, one term or several", {
+  S <- withr::with_seed(1, toy_kinship(20))
+  data <- withr::with_seed(2, toy_pheno(S, rep(2L, 20)))
+  ids <- rownames(S)
+  named <- function(K, rows, columns = rows) {
+    dimnames(K) <- list(rows, columns)
+    K
+  }
+  cases <- list(
+    kinship_psd = list(S - diag(0.3, 20), "must be positive semi-definite"),
+    kinship_noids = list(unname(S), "has no row names"),
+    kinship_noids = list(named(S, ids, rev(ids)), "in another order"),
+    kinship_noids = list(named(S, c("", ids[-1])), "empty or missing"),
+    kinship_duplicated = list(named(S, ids[c(1, 1, 3:20)]), "1 id is more than once"),
+    kinship_ids = list(S[-(1:3), -(1:3)], "3 of 20 levels have none: \"i1\", \"i2\", \"i3\""),
+    kinship_ids = list(named(S, paste0("fam", 1:20, ":", ids)), "carry a family prefix?"),
+    kinship_asymmetric = list(replace(S, 2, 5), "they differ by"),
+    kinship_na = list(replace(S, 2, NA), "1 value is missing or infinite")
+  )
+  forms <- list(y ~ x + (1 | id), y ~ x + (1 + x | id))
+  for (i in seq_along(cases)) for (form in forms) {
+    expect_kinlmm_error(lmmfit(form, data, kinship = list(id = cases[[i]][[1]])),
+                        names(cases)[[i]], cases[[i]][[2]], list(group = "id"))
+  }
+  fit <- function(K) lmmfit(y ~ x + (1 | id), data[data$id %in% ids[1:15], ],
+                            kinship = list(id = K))
+  mixed <- withr::with_seed(3, sample(20))
+  expect_equal(deviance(fit(S[mixed, mixed])), deviance(fit(S)), tolerance = 1e-10)
+  # more ids than data: the others are predicted
+  expect_identical(nrow(blup(fit(S))), 20L)
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | id), data, kinship = kin_eigen(S)), "argument",
+                      "a list of matrices named by grouping factor")
+})
