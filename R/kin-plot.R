@@ -60,7 +60,9 @@ plot_heatmap <- function(x, order, cells, limits, title, ...) {
   colours <- kinship_colours(limits)
   place <- round(1 + (length(colours) - 1) * (means - limits[[1L]]) / diff(limits))
   place[] <- pmin(pmax(place, 1), length(colours))
-  old <- graphics::par(mar = c(3.2, 1.5, 3, 6.2), mgp = c(1.4, 0.4, 0), las = 1)
+  labels <- if (size <= 30L && size == nrow(x)) rownames(x)[at]
+  left <- max(1.5, min(9, 1 + 0.45 * max(nchar(labels), 0)))
+  old <- graphics::par(mar = c(3.2, left, 3, 6.2), mgp = c(1.4, 0.4, 0), las = 1)
   on.exit(graphics::par(old))
   xlab <- if (order == "given") "ids in their order" else "ids ordered by relatedness"
   frame <- list(x = NA, xlim = c(0, 1), ylim = c(0, 1), xaxs = "i", yaxs = "i", asp = 1,
@@ -69,8 +71,8 @@ plot_heatmap <- function(x, order, cells, limits, title, ...) {
   do.call(graphics::plot.default, utils::modifyList(frame, list(...)))
   graphics::rasterImage(matrix(colours[place], size), 0, 0, 1, 1, interpolate = FALSE)
   graphics::rect(0, 0, 1, 1, border = plot_colours$line, xpd = NA)
-  if (size <= 30L && size == nrow(x)) {
-    graphics::text(1 - 1.02, 1 - (seq_len(size) - 0.5) / size, rownames(x)[at], adj = 1,
+  if (!is.null(labels)) {
+    graphics::text(-0.02, 1 - (seq_len(size) - 0.5) / size, labels, adj = 1,
                    cex = min(0.8, 16 / size), xpd = NA)
   }
   colour_bar(colours, limits, range(means))
