@@ -109,6 +109,26 @@ cpp_ped_drop <- function(sire, dam, z, threads) {
     .Call(`_kinlmm_cpp_ped_drop`, sire, dam, z, threads)
 }
 
+cpp_summarise_pairs <- function(K, limits) {
+    .Call(`_kinlmm_cpp_summarise_pairs`, K, limits)
+}
+
+cpp_find_relatives <- function(K, threshold) {
+    .Call(`_kinlmm_cpp_find_relatives`, K, threshold)
+}
+
+cpp_find_families <- function(n, row, column) {
+    .Call(`_kinlmm_cpp_find_families`, n, row, column)
+}
+
+cpp_pair_distances <- function(K) {
+    .Call(`_kinlmm_cpp_pair_distances`, K)
+}
+
+cpp_cell_means <- function(K, order, cells) {
+    .Call(`_kinlmm_cpp_cell_means`, K, order, cells)
+}
+
 cpp_tridiagonalise <- function(K) {
     .Call(`_kinlmm_cpp_tridiagonalise`, K)
 }

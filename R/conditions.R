@@ -294,23 +294,34 @@ dropped_snps <- function(dropped, maf, missing) {
   some_of(paste(count(dropped), reasons)[dropped > 0], quote = FALSE)
 }
 
-# side: "row" or "column", or "same" if both are there but differ, or "empty".
+# "The relationship matrix of `id`", where it is that of a grouping factor.
+kernel_name <- function(group) {
+  if (is.null(group)) return("A relationship matrix")
+  paste0("The relationship matrix of `", group, "`")
+}
+
+# side: "row" or "column", or "same" if both are there but differ, or "order" if only their
+# order does, or "empty".
 abort_kinship_noids <- function(group, arg, side, call) {
   abort_kinlmm(c(
-    "The relationship matrix of `{group}` must have ids as row and column names, the same
-     on both sides.",
+    "{kernel_name(group)} must have ids as row and column names, the same on both sides.",
     "x" = switch(side,
       same = "The row and the column names of {.arg {arg}} are not the same.",
+      order = "The row and the column names of {.arg {arg}} are not the same: they are in
+               another order.",
       empty = "Some of the names of {.arg {arg}} are empty or missing.",
       "{.arg {arg}} has no {side} names."
     ),
-    "i" = "kinlmm matches by id, never by position."
+    "i" = "kinlmm matches by id, never by position.",
+    "i" = if (side %in% c("row", "column")) {
+      "{.code as_kinship(K, ids)} names a matrix whose order is known."
+    }
   ), "kinship_noids", group = group, call = call)
 }
 
 abort_kinship_duplicated <- function(group, arg, ids, call) {
   abort_kinlmm(c(
-    "The relationship matrix of `{group}` must hold every id once.",
+    "{kernel_name(group)} must hold every id once.",
     "x" = "{n_are(length(ids), 'id')} more than once in {.arg {arg}}:
            {some_of(ids)}."
   ), "kinship_duplicated", group = group, ids = ids, call = call)
@@ -319,7 +330,7 @@ abort_kinship_duplicated <- function(group, arg, ids, call) {
 # n: values that are not finite; ids: those whose rows hold them.
 abort_kinship_na <- function(group, arg, n, ids, call) {
   abort_kinlmm(c(
-    "The relationship matrix of `{group}` must be finite.",
+    "{kernel_name(group)} must be finite.",
     "x" = "{n_are(n, 'value')} missing or infinite in {.arg {arg}},
            in the row of {some_of(ids)}."
   ), "kinship_na", group = group, n = n, ids = ids, call = call)
@@ -329,7 +340,7 @@ abort_kinship_na <- function(group, arg, n, ids, call) {
 abort_kinship_asymmetric <- function(group, arg, pair, values, call) {
   difference <- abs(values[[1L]] - values[[2L]])
   abort_kinlmm(c(
-    "The relationship matrix of `{group}` must be symmetric.",
+    "{kernel_name(group)} must be symmetric.",
     "x" = "{.arg {arg}} has {format(values[[1L]])} for {some_of(pair)} and
            {format(values[[2L]])} for {some_of(rev(pair))}: they differ by
            {format(difference, digits = 3)}."
@@ -362,12 +373,19 @@ kinship_ids_hint <- function(group, arg, missing, have) {
       return("Do the levels of `{group}` carry a family prefix?")
     }
   }
+  if (all(make.names(missing) %in% have)) {
+    return("Were the ids in {.arg {arg}} changed by {.code data.frame(check.names = TRUE)}?")
+  }
+  if (all(trimws(missing) %in% trimws(have))) return("Ids differ by blanks at their ends.")
+  bare <- function(ids) sub("^0+(?=[0-9])", "", ids, perl = TRUE)
+  if (all(bare(missing) %in% bare(have))) return("Ids differ by zeros in front of numbers.")
+  if (all(tolower(missing) %in% tolower(have))) return("Ids differ by upper and lower case.")
 }
 
 # values: what K has on the diagonal for `ids`.
 abort_kinship_diagonal <- function(ids, values, group, arg, call) {
   abort_kinlmm(c(
-    "The relationship matrix of `{group}` must be positive semi-definite.",
+    "{kernel_name(group)} must be positive semi-definite.",
     "x" = "{n_are(length(ids), 'diagonal element')} negative in {.arg {arg}}:
            {format(values[[1L]], digits = 3)} for {some_of(ids[1L])}{
            if (length(ids) > 1L) ' is the first'}."
@@ -378,7 +396,7 @@ abort_kinship_diagonal <- function(ids, values, group, arg, call) {
 # diagonal elements.
 abort_kinship_pair <- function(pair, value, bound, group, arg, call) {
   abort_kinlmm(c(
-    "The relationship matrix of `{group}` must be positive semi-definite.",
+    "{kernel_name(group)} must be positive semi-definite.",
     "x" = "{.arg {arg}} has {format(value, digits = 4)} for {some_of(pair)}; their
            diagonal allows {format(bound, digits = 4)}."
   ), "kinship_psd", ids = pair, group = group, call = call)
@@ -387,7 +405,7 @@ abort_kinship_pair <- function(pair, value, bound, group, arg, call) {
 # min, max: the extreme eigenvalues; n_negative: how many are below the tolerance.
 abort_kinship_psd <- function(min, max, n_negative, group, call) {
   abort_kinlmm(c(
-    "The relationship matrix of `{group}` must be positive semi-definite.",
+    "{kernel_name(group)} must be positive semi-definite.",
     "x" = if (max > 0) {
       "Its smallest eigenvalue is {format(min, digits = 3)}, which is
        {format(100 * min / max, digits = 2)}% of the largest, {format(max, digits = 3)}."
@@ -399,9 +417,122 @@ abort_kinship_psd <- function(min, max, n_negative, group, call) {
     },
     "i" = if (max > 0) {
       "Matrices from pairwise-complete genotypes often are not; those of {.fun grm} are."
-    }
+    },
+    "i" = if (max > 0) "{.fun kin_repair} gives the nearest one that is."
   ), "kinship_psd", min = min, max = max, n_negative = n_negative, group = group,
   call = call)
+}
+
+# n: ids of K; names: its own names, if it has any.
+abort_kinship_named <- function(arg, n, found, names, call) {
+  abort_kinlmm(if (is.null(names)) c(
+    "{.arg ids} must be {n_of(n, 'id')}, one for each row of {.arg {arg}}.",
+    "x" = "It is {found}."
+  ) else c(
+    "{.arg ids} must be the names of {.arg {arg}}, where it has names.",
+    "x" = "The first that differs is {some_of(found)}; in {.arg {arg}} it is
+           {some_of(names)}.",
+    "i" = "{.code dimnames(K) <- list(ids, ids)} gives other names."
+  ), "kinship_named", call = call)
+}
+
+# unknown: ids, or places, that K, of n ids, has not.
+abort_kinship_index <- function(unknown, n, known, call) {
+  abort_kinlmm(c(
+    "Ids must be those of the relationship matrix.",
+    "x" = "{n_are(length(unknown), 'id')} not in it: {some_of(unknown)}.",
+    "i" = "It holds {n_of(n, 'id')}{if (n > 0) paste0(', such as ', some_of(known))}."
+  ), "kinship_index", unknown = unknown, call = call)
+}
+
+# lost, extra: ids that only the first, or only the second, has.
+abort_kinship_sets <- function(operation, lost, extra, call) {
+  abort_kinlmm(c(
+    "Both matrices of {.code {operation}} must have the same ids.",
+    "x" = if (length(lost) > 0L) {
+      "{n_are(length(lost), 'id')} only in the first: {some_of(lost)}."
+    },
+    "x" = if (length(extra) > 0L) {
+      "{n_are(length(extra), 'id')} only in the second: {some_of(extra)}."
+    },
+    "i" = "Subset first: {.code K[ids, ids]}."
+  ), "kinship_sets", lost = lost, extra = extra, call = call)
+}
+
+# found, size: dimensions.
+abort_kinship_size <- function(operation, found, size, call) {
+  abort_kinlmm(c(
+    "{.code {operation}} needs matrices of one size.",
+    "x" = "They are {paste(found, collapse = ' x ')} and {paste(size, collapse = ' x ')}."
+  ), "kinship_size", call = call)
+}
+
+# away: the largest change of an element, between the ids `pair`.
+inform_kin_repair <- function(negative, how, away, pair, diagonal) {
+  below <- if (negative$n == 0L) {
+    "No eigenvalue was below {format(negative$limit, digits = 3)}: {how}."
+  } else {
+    "{n_of(negative$n, 'eigenvalue')} below {format(negative$limit, digits = 3)}, down to
+     {format(negative$min, digits = 3)} ({format(100 * negative$min / negative$max,
+     digits = 2)}% of the largest): {how}."
+  }
+  inform_kinlmm(c(
+    below,
+    "i" = "The largest change of an element is {format(away, digits = 3)}, for
+           {some_of(pair)}; the mean diagonal was {format(diagonal[[1L]], digits = 4)} and
+           is {format(diagonal[[2L]], digits = 4)}."
+  ), "kin_repair", changed = away)
+}
+
+inform_kin_good <- function(smallest, largest) {
+  inform_kinlmm(
+    "Nothing to repair: the smallest eigenvalue is {format(smallest, digits = 3)}, the
+     largest {format(largest, digits = 3)}.", "kin_repair", changed = 0
+  )
+}
+
+# smallest: eigenvalue that blending left.
+abort_kin_repair <- function(weight, smallest, needed, call) {
+  abort_kinlmm(c(
+    "{.arg weight} must be large enough to make {.arg K} positive semi-definite.",
+    "x" = "With {format(weight)} its smallest eigenvalue is {format(smallest, digits = 3)}.",
+    "i" = "{format(needed, digits = 3)} is the smallest that is."
+  ), "kin_repair", needed = needed, call = call)
+}
+
+# "1 family", "15 families".
+n_families <- function(n) if (n == 1) "1 family" else paste(count(n), "families")
+
+# kept, pairs: above the threshold, and all; families: sizes, of those with relatives.
+inform_sparse_kinship <- function(kept, pairs, families, n, threshold, weights) {
+  single <- n - sum(families)
+  inform_kinlmm(c(
+    "Kept {count(kept)} of {count(pairs)} pairs
+     ({format(100 * kept / max(pairs, 1), digits = 2)}%), those of {threshold} and more.",
+    "i" = if (length(families) > 0L) {
+      "{n_families(length(families))} of up to {count(max(families))} ids, and
+       {n_of(single, 'id')} without relatives."
+    } else {
+      "No id has relatives."
+    },
+    "i" = if (length(weights) > 0L) {
+      "The covariances within {n_families(length(weights))} were lowered, by
+       {format(100 * max(weights), digits = 2)}% at most."
+    }
+  ), "sparse_kinship", kept = kept, families = length(families))
+}
+
+# sizes, smallest: of the families that are not, size and smallest eigenvalue.
+abort_sparse_kinship <- function(threshold, sizes, smallest, call) {
+  abort_kinlmm(c(
+    "The sparse relationship matrix must be positive semi-definite.",
+    "x" = "With pairs below {threshold} set to zero {n_families(length(sizes))}
+           {if (length(sizes) == 1L) 'is' else 'are'} not: the largest has
+           {count(max(sizes))} ids, the smallest eigenvalue is
+           {format(min(smallest), digits = 3)}.",
+    "i" = "{.code repair = TRUE} lowers the covariances within such families by what is
+           needed."
+  ), "kinship_psd", sizes = sizes, min = min(smallest), call = call)
 }
 
 abort_precision <- function(group, arg, call) {

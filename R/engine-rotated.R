@@ -8,7 +8,9 @@ engine_rotated <- function(work, term, call) {
   ids <- levels(term$factor)
   counts <- tabulate(as.integer(term$factor), length(ids))
   scale <- sqrt(as.vector(rowsum(work$root^2, as.integer(term$factor))))
-  basis <- kernel_basis(term$kernel[ids, ids], scale, term$group, call)
+  basis <- given_basis(attr(term$kernel, "spectrum"), ids, scale)
+  given <- !is.null(basis)
+  if (!given) basis <- kernel_basis(term$kernel[ids, ids], scale, term$group, call)
   Xy <- cbind(work$Q, work$r)
   sums <- rowsum(Xy * work$root, as.integer(term$factor)) / scale
   within <- if (all(counts == 1L)) matrix(0, ncol(Xy), ncol(Xy)) else
@@ -21,7 +23,9 @@ engine_rotated <- function(work, term, call) {
   data <- list(d = basis$d, beside = basis$beside, Xy = to_basis(basis, sums),
                within = within, n = work$n, intercept = intercept,
                unit = (sum(basis$d) - origin) / length(basis$d), upper = 1e5)
-  reason <- "one kernel, one variance ratio: tridiagonal form of the kernel"
+  reason <- paste("one kernel, one variance ratio:",
+                  if (given) "the spectrum of kin_eigen()" else
+                    "tridiagonal form of the kernel")
   new_engine("rotated", reason, data, work, "ratio", basis = basis, scale = scale,
              levels = ids)
 }
@@ -42,7 +46,7 @@ respond_rotated <- function(engine, work, term) {
 kernel_basis <- function(K, scale, group, call) {
   # two matrices of this size fewer, in the usual case
   if (any(scale != 1)) K <- K * tcrossprod(scale)
-  basis <- check_core(cpp_tridiagonalise(unname(K)), call = call)
+  basis <- check_core(cpp_tridiagonalise(K), call = call)
   basis$memo <- new.env(parent = emptyenv())
   if (basis$largest > 0 && basis$negative == 0) return(basis)
   spectrum <- tridiagonal_spectrum(basis)
@@ -53,6 +57,15 @@ kernel_basis <- function(K, scale, group, call) {
     abort_kinship_psd(min(d), largest, sum(negative), group, call)
   }
   list(d = without_rounding(d), beside = numeric(), U = spectrum$U)
+}
+
+# The same of the spectrum that kin_eigen() found, where it is that of the levels `ids` with
+# equal weights; else NULL.
+given_basis <- function(spectrum, ids, scale) {
+  if (length(ids) != length(spectrum$ids) || any(scale != scale[[1L]])) return(NULL)
+  increasing <- rev(seq_along(ids))
+  list(d = spectrum$values[increasing] * scale[[1L]]^2, beside = numeric(),
+       U = spectrum$vectors[match(ids, spectrum$ids), increasing, drop = FALSE])
 }
 
 # Q'B and Q B.

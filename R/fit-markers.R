@@ -164,7 +164,8 @@ kernel_markers <- function(fit, at, geno, settings, call) {
   ids <- rownames(kernel)
   rows <- match(ids, plain_numbers(sample_ids(geno), ids))
   if (anyNA(rows)) abort_marker_samples(ids[is.na(rows)], length(ids), call)
-  if (!is.null(note)) {
+  # of a part of a matrix the frequencies are those of all samples
+  if (!is.null(note) && is.null(note$part_of)) {
     geno <- geno[rows, ]
     rows <- seq_along(ids)
   }

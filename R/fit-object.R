@@ -6,10 +6,19 @@ new_lmmfit <- function(call, model, REML, engine, opt, control) {
   out <- list(
     call = call, formula = model$formula, REML = REML, frame = frame$frame, y = frame$y,
     weights = frame$weights, offset = frame$offset, variables = frame$variables,
-    fixed = model$fixed, random = label_terms(model$random), engine = engine,
+    fixed = model$fixed, random = label_terms(without_spectra(model$random)),
+    engine = engine,
     control = control, dropped = model$fixed$dropped
   )
   at_optimum(structure(out, class = "lmmfit"), opt, REML)
+}
+
+# The engine has what it needs of a given spectrum, and a fit is saved often.
+without_spectra <- function(random) {
+  lapply(random, function(term) {
+    if (!is.null(attr(term$kernel, "spectrum"))) attr(term$kernel, "spectrum") <- NULL
+    term
+  })
 }
 
 # The parts of a fit that depend on the criterion, at its optimum.

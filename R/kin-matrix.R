@@ -1,14 +1,30 @@
 # A relationship matrix as users give it, for the grouping factor `group` with levels
 # `ids`: numeric, finite, symmetric, with the same unique ids on both sides and a row for
-# every level; or the inverse of one, by precision(). Returns all of K as a base matrix,
-# exactly symmetric, in its own order: rows without a level stay, since their effects can be
-# predicted.
+# every level; or the inverse of one, by precision(), or its spectrum, by kin_eigen().
+# Returns all of K as a base matrix, exactly symmetric, in its own order: rows without a
+# level stay, since their effects can be predicted.
 check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
                           call = rlang::caller_env()) {
   if (inherits(K, "kinlmm_precision")) {
     Q <- check_kinship(K$Q, ids, group, arg, call)
     return(invert_precision(Q, group, arg, call))
   }
+  if (inherits(K, "kin_eigen")) return(check_kin_eigen(K, ids, group, arg, call))
+  note <- attr(K, "grm")
+  # the class would be in the way of what is computed with K
+  K <- plain_ids(plain_matrix(valid_kernel(K, group, arg, call)), ids)
+  have <- rownames(K)
+  ids <- unique(as.character(ids))
+  missing <- setdiff(ids, have)
+  if (length(missing) > 0L) abort_kinship_ids(group, arg, missing, ids, have, call)
+  check_kinship_bounds(K, ids, group, arg, call)
+  attr(K, "grm") <- note
+  K
+}
+
+# K as a numeric matrix, exactly symmetric, after the checks that do not depend on what it
+# is for. group: the grouping factor, NULL if there is none.
+valid_kernel <- function(K, group, arg, call) {
   if (inherits(K, "Matrix")) K <- as.matrix(K)
   if (!is.matrix(K) || !is.numeric(K)) {
     abort_argument(arg, "a numeric matrix", describe(K), call)
@@ -16,19 +32,12 @@ check_kinship <- function(K, ids, group, arg = rlang::caller_arg(K),
   if (nrow(K) != ncol(K)) abort_argument(arg, "a square matrix", describe(K), call)
   storage.mode(K) <- "double"
   check_kinship_names(K, group, arg, call)
-  K <- plain_ids(K, ids)
-  have <- rownames(K)
   symmetry <- check_core(cpp_check_symmetry(K))
   if (symmetry$not_finite > 0) {
-    bad <- !is.finite(K)
-    abort_kinship_na(group, arg, sum(bad), have[rowSums(bad) > 0], call)
+    bad <- !is.finite(plain_matrix(K))
+    abort_kinship_na(group, arg, sum(bad), rownames(K)[rowSums(bad) > 0], call)
   }
-  ids <- unique(as.character(ids))
-  missing <- setdiff(ids, have)
-  if (length(missing) > 0L) abort_kinship_ids(group, arg, missing, ids, have, call)
-  K <- symmetrise(K, symmetry, group, arg, call)
-  check_kinship_bounds(K, ids, group, arg, call)
-  K
+  symmetrise(K, symmetry, group, arg, call)
 }
 
 # Numbers as row names become "1e+05", where levels are "100000" (see group_factor()).
@@ -68,10 +77,15 @@ check_kinship_bounds <- function(K, ids, group, arg, call) {
 }
 
 check_kinship_names <- function(K, group, arg, call) {
+  # R has no names for no rows
+  if (nrow(K) == 0L) return(invisible())
   names <- dimnames(K)
   if (is.null(names[[1L]])) abort_kinship_noids(group, arg, "row", call)
   if (is.null(names[[2L]])) abort_kinship_noids(group, arg, "column", call)
-  if (!identical(names[[1L]], names[[2L]])) abort_kinship_noids(group, arg, "same", call)
+  if (!identical(names[[1L]], names[[2L]])) {
+    side <- if (identical(sort(names[[1L]]), sort(names[[2L]]))) "order" else "same"
+    abort_kinship_noids(group, arg, side, call)
+  }
   if (anyNA(names[[1L]]) || !all(nzchar(names[[1L]]))) {
     abort_kinship_noids(group, arg, "empty", call)
   }
@@ -89,7 +103,9 @@ symmetrise <- function(K, worst, group, arg, call) {
     values <- c(K[[i, j]], K[[j, i]])
     abort_kinship_asymmetric(group, arg, rownames(K)[c(i, j)], values, call)
   }
-  if (worst$difference > 0) (K + t(K)) / 2 else K
+  if (worst$difference == 0) return(K)
+  K <- plain_matrix(K)
+  (K + t(K)) / 2
 }
 
 # R with R'R = K, K positive semi-definite of any rank: R'z has the covariance K.

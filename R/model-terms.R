@@ -281,7 +281,8 @@ eval_kernel <- function(expr, data, formula, env, call) {
 # groups: the grouping factors; own: those of terms with a kernel of their own.
 check_kinship_list <- function(kinship, groups, own, call) {
   if (is.null(kinship)) return(list())
-  if (!is.list(kinship) || is.data.frame(kinship) || is.null(names(kinship))) {
+  single <- inherits(kinship, c("data.frame", "kin_eigen", "kinlmm_precision"))
+  if (!is.list(kinship) || single || is.null(names(kinship))) {
     abort_kinship_list(kinship, groups, call)
   }
   unknown <- setdiff(names(kinship), groups)

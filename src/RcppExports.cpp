@@ -403,13 +403,74 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_summarise_pairs
+Rcpp::List cpp_summarise_pairs(SEXP K, Rcpp::NumericVector limits);
+RcppExport SEXP _kinlmm_cpp_summarise_pairs(SEXP KSEXP, SEXP limitsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type limits(limitsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_summarise_pairs(K, limits));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_find_relatives
+Rcpp::List cpp_find_relatives(SEXP K, double threshold);
+RcppExport SEXP _kinlmm_cpp_find_relatives(SEXP KSEXP, SEXP thresholdSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
+    Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_find_relatives(K, threshold));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_find_families
+Rcpp::IntegerVector cpp_find_families(int n, Rcpp::IntegerVector row, Rcpp::IntegerVector column);
+RcppExport SEXP _kinlmm_cpp_find_families(SEXP nSEXP, SEXP rowSEXP, SEXP columnSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type row(rowSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type column(columnSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_find_families(n, row, column));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pair_distances
+Rcpp::NumericVector cpp_pair_distances(SEXP K);
+RcppExport SEXP _kinlmm_cpp_pair_distances(SEXP KSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pair_distances(K));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_cell_means
+Rcpp::NumericMatrix cpp_cell_means(SEXP K, Rcpp::IntegerVector order, int cells);
+RcppExport SEXP _kinlmm_cpp_cell_means(SEXP KSEXP, SEXP orderSEXP, SEXP cellsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type order(orderSEXP);
+    Rcpp::traits::input_parameter< int >::type cells(cellsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_cell_means(K, order, cells));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_tridiagonalise
-Rcpp::List cpp_tridiagonalise(Rcpp::NumericMatrix K);
+Rcpp::List cpp_tridiagonalise(SEXP K);
 RcppExport SEXP _kinlmm_cpp_tridiagonalise(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_tridiagonalise(K));
     return rcpp_result_gen;
 END_RCPP
@@ -441,12 +502,12 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_check_symmetry
-Rcpp::List cpp_check_symmetry(Rcpp::NumericMatrix K);
+Rcpp::List cpp_check_symmetry(SEXP K);
 RcppExport SEXP _kinlmm_cpp_check_symmetry(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
-    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_check_symmetry(K));
     return rcpp_result_gen;
 END_RCPP
@@ -610,6 +671,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
     {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},
     {"_kinlmm_cpp_ped_drop", (DL_FUNC) &_kinlmm_cpp_ped_drop, 4},
+    {"_kinlmm_cpp_summarise_pairs", (DL_FUNC) &_kinlmm_cpp_summarise_pairs, 2},
+    {"_kinlmm_cpp_find_relatives", (DL_FUNC) &_kinlmm_cpp_find_relatives, 2},
+    {"_kinlmm_cpp_find_families", (DL_FUNC) &_kinlmm_cpp_find_families, 3},
+    {"_kinlmm_cpp_pair_distances", (DL_FUNC) &_kinlmm_cpp_pair_distances, 1},
+    {"_kinlmm_cpp_cell_means", (DL_FUNC) &_kinlmm_cpp_cell_means, 3},
     {"_kinlmm_cpp_tridiagonalise", (DL_FUNC) &_kinlmm_cpp_tridiagonalise, 1},
     {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
     {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},

@@ -24,6 +24,11 @@ inline VectorMap map(const Rcpp::NumericVector& x) {
   return VectorMap(x.begin(), x.size());
 }
 
+// A numeric matrix that is only read: Rcpp's would copy one that R shares.
+inline MatrixMap read_matrix(SEXP x) {
+  return MatrixMap(REAL_RO(x), Rf_nrows(x), Rf_ncols(x));
+}
+
 inline Rcpp::NumericMatrix wrap_matrix(const Matrix& x) {
   Rcpp::NumericMatrix out(
       Rcpp::no_init(static_cast<int>(x.rows()), static_cast<int>(x.cols())));

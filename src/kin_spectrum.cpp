@@ -8,9 +8,10 @@ using namespace kinlmm;
 // K = Q T Q': the diagonal d of T, what is beside it, Q as reflectors (see
 // cpp_reflect()), the largest eigenvalue, and how many are below -1e-12 of it.
 // [[Rcpp::export]]
-Rcpp::List cpp_tridiagonalise(Rcpp::NumericMatrix K) {
+Rcpp::List cpp_tridiagonalise(SEXP K) {
   return glue::guarded([&] {
-    Rcpp::NumericMatrix A = Rcpp::clone(K);
+    Rcpp::NumericMatrix A(Rcpp::no_init(Rf_nrows(K), Rf_ncols(K)));
+    std::copy(REAL_RO(K), REAL_RO(K) + A.size(), A.begin());
     Tridiagonal T;
     Vector scales;
     lapack::tridiagonalise(Eigen::Map<Matrix>(A.begin(), A.nrow(), A.ncol()), T.diagonal,
@@ -49,9 +50,9 @@ Rcpp::List cpp_tridiagonal_eigen(Rcpp::NumericVector d, Rcpp::NumericVector besi
 }
 
 // [[Rcpp::export]]
-Rcpp::List cpp_check_symmetry(Rcpp::NumericMatrix K) {
+Rcpp::List cpp_check_symmetry(SEXP K) {
   return glue::guarded([&] {
-    const Symmetry found = check_symmetry(glue::map(K));
+    const Symmetry found = check_symmetry(glue::read_matrix(K));
     return Rcpp::List::create(
         Rcpp::_["largest"] = found.largest, Rcpp::_["difference"] = found.difference,
         Rcpp::_["row"] = static_cast<double>(found.row + 1),

@@ -163,6 +163,17 @@ test_that("a matrix without a note, multiplied, in part or saved is recognised",
   expect_equal(unname(predict(effects, at$old)), blup(fit)$value, tolerance = 1e-9)
 })
 
+test_that("a part of a matrix has the frequencies of all samples", {
+  at <- marker_example()
+  K <- quiet_grm(at$old)
+  d <- at$d[at$d$id %in% rownames(K)[1:30], ]
+  effects <- function(K) {
+    fit <- suppressMessages(lmmfit(y ~ x + (1 | id), d, kinship = list(id = K)))
+    marker_effects(fit, at$old)$effect
+  }
+  expect_identical(effects(K[1:30, 1:30]), effects(as.matrix(K)[1:30, 1:30]))
+})
+
 test_that("genotypes that did not make the matrix are an error", {
   at <- marker_example()
   K <- quiet_grm(at$old)

@@ -94,6 +94,36 @@ test_that("a family prefix is recognised only where it explains everything", {
   expect_null(hint("a", c("b", "c")))
 })
 
+test_that("other differences of ids are recognised where they explain everything", {
+  hint <- function(missing, have) kinship_ids_hint("animal", "K", missing, have)
+  expect_match(hint(c("1", "a-b"), c("X1", "a.b", "c")), "check.names")
+  expect_match(hint(c("a ", "b"), c("a", "b", "c")), "blanks")
+  expect_match(hint(c("7", "1"), c("007", "01")), "zeros in front")
+  expect_match(hint("Anna", c("ANNA", "OTTO")), "upper and lower case")
+  expect_null(hint(c("7", "a"), c("007", "b")))
+})
+
+test_that("rows and columns in different orders are told from different ids", {
+  expect_error(check(K[, 6:1]), "in another order", class = "kinlmm_error_kinship_noids")
+  other <- K
+  colnames(other)[1] <- "x"
+  message <- conditionMessage(caught(check(other)))
+  expect_match(message, "not the same\\.")
+})
+
+test_that("ids that only the matrix has are kept", {
+  expect_identical(rownames(check(K, c("id2", "id5"))), ids)
+  expect_identical(rownames(check(new_kinship(K), "id2")), ids)
+})
+
+test_that("the class goes, the note stays", {
+  note <- list(method = "centered", m = 7)
+  checked <- check(new_kinship(K, note))
+  expect_identical(class(checked), c("matrix", "array"))
+  expect_identical(attributes(checked), list(dim = c(6L, 6L), dimnames = list(ids, ids),
+                                             grm = note))
+})
+
 test_that("messages are calm and complete", {
   named <- K
   dimnames(named) <- list(paste0("0_", ids), paste0("0_", ids))
@@ -147,4 +177,38 @@ test_that("ids must not be empty or missing", {
     dimnames(K) <- list(ids, ids)
     expect_kinlmm_error(check_kinship(K, "a", "id"), "kinship_noids", "empty or missing")
   }
+})
+
+test_that("models say what is wrong with a matrix, one term or several", {
+  S <- withr::with_seed(1, toy_kinship(20))
+  data <- withr::with_seed(2, toy_pheno(S, rep(2L, 20)))
+  ids <- rownames(S)
+  named <- function(K, rows, columns = rows) {
+    dimnames(K) <- list(rows, columns)
+    K
+  }
+  cases <- list(
+    kinship_psd = list(S - diag(0.3, 20), "must be positive semi-definite"),
+    kinship_noids = list(unname(S), "has no row names"),
+    kinship_noids = list(named(S, ids, rev(ids)), "in another order"),
+    kinship_noids = list(named(S, c("", ids[-1])), "empty or missing"),
+    kinship_duplicated = list(named(S, ids[c(1, 1, 3:20)]), "1 id is more than once"),
+    kinship_ids = list(S[-(1:3), -(1:3)], "3 of 20 levels have none: \"i1\", \"i2\", \"i3\""),
+    kinship_ids = list(named(S, paste0("fam", 1:20, ":", ids)), "carry a family prefix?"),
+    kinship_asymmetric = list(replace(S, 2, 5), "they differ by"),
+    kinship_na = list(replace(S, 2, NA), "1 value is missing or infinite")
+  )
+  forms <- list(y ~ x + (1 | id), y ~ x + (1 + x | id))
+  for (i in seq_along(cases)) for (form in forms) {
+    expect_kinlmm_error(lmmfit(form, data, kinship = list(id = cases[[i]][[1]])),
+                        names(cases)[[i]], cases[[i]][[2]], list(group = "id"))
+  }
+  fit <- function(K) lmmfit(y ~ x + (1 | id), data[data$id %in% ids[1:15], ],
+                            kinship = list(id = K))
+  mixed <- withr::with_seed(3, sample(20))
+  expect_equal(deviance(fit(S[mixed, mixed])), deviance(fit(S)), tolerance = 1e-10)
+  # more ids than data: the others are predicted
+  expect_identical(nrow(blup(fit(S))), 20L)
+  expect_kinlmm_error(lmmfit(y ~ x + (1 | id), data, kinship = kin_eigen(S)), "argument",
+                      "a list of matrices named by grouping factor")
 })
