@@ -28,7 +28,6 @@ namespace {
 constexpr Index kTile =
     192;  // samples x samples that one thread works on; sums stay in L2
 constexpr Index kAlike = 4 * kFours;  // markers that share the scales of their weights
-constexpr Index kLacking = 128;  // missing genotypes of a sample that fixed point adds up
 
 // Whether a2 is the rarer allele, so that it is counted.
 bool flipped(double mean) {
@@ -70,29 +69,34 @@ int nearest_product(double x) {
   return is_product(centre + side * away) ? centre + side * away : centre - side * away;
 }
 
-// A number as coarse + fine kStep, both products of factors. Few binary digits make a
-// multiple of the step exact; were it a power of two, what remains of a number would have
-// the same distance to a step for every coarse one.
+// A number x, 0 <= x <= kLargest, as p_0 + p_1 kStep + p_2 kStep^2 of products of
+// factors, where all but p_0 may be negative; two or three of them. Few binary digits
+// make multiples of the step exact; were it a power of two, what remains of x would have
+// the same distance to a step for every p_0.
 constexpr double kStep = 69.0 / 32768;
+constexpr int kMostProducts = 3;
+using Products = std::array<int, kMostProducts>;
 
-struct TwoProducts {
-  int coarse = 0, fine = 0;
-  double value() const { return coarse + fine * kStep; }
-};
+double value_of(const Products& p) {
+  return p[0] + kStep * (p[1] + kStep * p[2]);
+}
 
-// The best of all within the reach of `fine`. 0 <= x <= kLargest.
-TwoProducts two_products(double x) {
+// The best of all p_0 within the reach of the others.
+Products as_products(double x, int count) {
   constexpr double kReach = kLargest * kStep;
-  TwoProducts best;
-  double error = kLargest;
+  Products best{};
+  double error = 2 * kLargest;
   const int last = std::min(kLargest, static_cast<int>(std::floor(x + kReach)));
   for (int at = std::max(0, static_cast<int>(std::ceil(x - kReach))); at <= last; ++at) {
     if (!is_product(at)) continue;
-    const double rest = x - at;
-    const int size = nearest_product(std::abs(rest) / kStep);
-    const TwoProducts now{at, rest < 0 ? -size : size};
-    if (std::abs(x - now.value()) < error) {
-      error = std::abs(x - now.value());
+    Products now{at, 0, 0};
+    for (int p = 1; p < count; ++p) {
+      const double rest = (x - value_of(now)) / (p == 1 ? kStep : kStep * kStep);
+      const int size = nearest_product(std::min(std::abs(rest), double(kLargest)));
+      now[p] = rest < 0 ? -size : size;
+    }
+    if (std::abs(x - value_of(now)) < error) {
+      error = std::abs(x - value_of(now));
       best = now;
     }
   }
@@ -114,9 +118,9 @@ struct Weights {
   std::vector<std::uint8_t> two;  // the count of order[k] that is two of the rarer allele
   int products = 1;
   // product: factors of the marker order[k]
-  std::array<std::vector<std::uint8_t>, 2> column, row;
-  // product: power of two of the markers from k kAlike on
-  std::array<std::vector<double>, 2> scale;
+  std::array<std::vector<std::uint8_t>, kMostProducts> column, row;
+  // product: of the markers from k kAlike on
+  std::array<std::vector<double>, kMostProducts> scale;
 };
 
 void set_factors(Weights& w, int product, std::size_t k, int value) {
@@ -129,13 +133,12 @@ void set_factors(Weights& w, int product, std::size_t k, int value) {
 void quantise(const std::vector<double>& weight, Index first, Index last, Weights& w) {
   const double largest = weight[w.order[first]];
   const double up = largest > 0 ? scale_to_largest(largest) : 1;
-  w.scale[0].push_back(1 / up);
-  w.scale[1].push_back(kStep / up);
+  double step = 1;
+  for (int p = 0; p < w.products; ++p, step *= kStep) w.scale[p].push_back(step / up);
   for (Index k = first; k < last; ++k) {
-    const TwoProducts bytes = two_products(weight[w.order[k]] * up);
-    set_factors(w, 0, k, bytes.coarse);
-    set_factors(w, 1, k, bytes.fine);
-    w.value[w.order[k]] = bytes.value() / up;
+    const Products products = as_products(weight[w.order[k]] * up, w.products);
+    for (int p = 0; p < w.products; ++p) set_factors(w, p, k, products[p]);
+    w.value[w.order[k]] = value_of(products) / up;
   }
 }
 
@@ -146,7 +149,7 @@ Weights as_bytes(const CountBlock& block) {
   w.order.resize(m);
   std::iota(w.order.begin(), w.order.end(), Index(0));
   const Index padded = (m + 3) / 4 * 4;
-  for (int p = 0; p < 2; ++p) {
+  for (int p = 0; p < kMostProducts; ++p) {
     w.column[p].assign(padded, 0);
     w.row[p].assign(padded, 0);
   }
@@ -158,7 +161,7 @@ Weights as_bytes(const CountBlock& block) {
     std::fill_n(w.row[0].begin(), m, std::uint8_t(1));
     w.scale[0].assign((m + kAlike - 1) / kAlike, 1);
   } else {
-    w.products = 2;
+    w.products = block.precise ? 3 : 2;
     w.value.assign(m, 0);
     std::stable_sort(w.order.begin(), w.order.end(),
                      [&](Index a, Index b) { return weight[a] > weight[b]; });
@@ -213,64 +216,39 @@ Missing find_missing(const CountBlock& block) {
 using FourValues = std::array<double, 4>;
 
 struct Tables {
-  std::vector<FourValues> whole;   // of e
-  std::vector<std::int32_t> half;  // of C, 4 a marker, in fixed point
-  double point = 1;                // power of two: the unit of `half`
-  double constant = 0;             // sum w mu^2
+  std::vector<FourValues> whole;  // of e
+  std::vector<FourValues> half;   // of C
+  double constant = 0;            // sum w mu^2
 };
-
-// value: of C.
-void set_fixed_point(const std::vector<FourValues>& value, Tables& tables) {
-  double largest = 0;
-  for (const FourValues& four : value) {
-    for (const double x : four) largest = std::max(largest, std::abs(x));
-  }
-  tables.half.assign(4 * value.size(), 0);
-  if (largest == 0) return;
-  // kLacking values sum to less than 2^30
-  int exponent = 0;
-  std::frexp(1073741823 / (largest * kLacking), &exponent);
-  tables.point = std::ldexp(1, 1 - exponent);
-  for (std::size_t s = 0; s < value.size(); ++s) {
-    for (std::size_t count = 0; count < 4; ++count) {
-      tables.half[4 * s + count] =
-          static_cast<std::int32_t>(std::lround(value[s][count] / tables.point));
-    }
-  }
-}
 
 Tables gram_tables(const CountBlock& block, const Weights& w) {
   Tables tables;
-  std::vector<FourValues> half;
   for (std::size_t s = 0; s < w.value.size(); ++s) {
     const bool flip = flipped(block.mean[s]);
     const double mu = flip ? 2 - block.mean[s] : block.mean[s], c = w.value[s] * mu;
     const double none = flip ? 2 * c : 0, both = flip ? 0 : 2 * c;
     tables.whole.push_back({none, c, both, c * mu});
-    half.push_back({none, c, both, c * mu / 2});
+    tables.half.push_back({none, c, both, c * mu / 2});
     tables.constant += c * mu;
   }
-  set_fixed_point(half, tables);
   return tables;
 }
 
 // o o' is (1 - M)(1 - M)': the same sums with no products.
 Tables observed_tables(const std::vector<double>& weight) {
   Tables tables;
-  std::vector<FourValues> half;
   for (const double w : weight) {
     tables.whole.push_back({0, 0, 0, w});
-    half.push_back({0, 0, 0, w / 2});
+    tables.half.push_back({0, 0, 0, w / 2});
     tables.constant += w;
   }
-  set_fixed_point(half, tables);
   return tables;
 }
 
 // Sums of one tile, sample j of the first in the rows.
 struct Scratch {
   std::vector<std::int32_t> integer = std::vector<std::int32_t>(kTile * kTile);
-  std::vector<std::int32_t> across = std::vector<std::int32_t>(kTile * kTile);
+  std::vector<double> across = std::vector<double>(kTile * kTile);
   std::vector<double> sum = std::vector<double>(kTile * kTile);
 };
 
@@ -390,38 +368,27 @@ class TileSums {
 
   // C_ij and C_ji.
   void add_missing(Index i, Index j, Scratch& scratch) const {
-    for (Index skip = 0; skip < missing_.most; skip += kLacking) {
-      look_up(i, j, skip, scratch.integer);
-      kernels_.accumulate(scratch.integer.data(), tables_.point, kTile * kTile,
-                          scratch.sum.data());
-      if (i != j) look_up(j, i, skip, scratch.across);
-      add_across(i == j ? scratch.integer : scratch.across, width(i), width(j), scratch);
-    }
-  }
-
-  // from: sums with sample i in the rows.
-  void add_across(const std::vector<std::int32_t>& from, Index wide, Index high,
-                  Scratch& scratch) const {
     constexpr Index kPart = 16;
-    for (Index first = 0; first < high; first += kPart) {
-      const Index last = std::min(high, first + kPart);
-      for (Index a = 0; a < wide; ++a) {
+    std::fill(scratch.across.begin(), scratch.across.end(), 0.0);
+    look_up(j, i, scratch.across);
+    look_up(i, j, scratch.sum);
+    for (Index first = 0; first < width(j); first += kPart) {
+      const Index last = std::min(width(j), first + kPart);
+      for (Index a = 0; a < width(i); ++a) {
         for (Index b = first; b < last; ++b) {
-          scratch.sum[b * kTile + a] += tables_.point * from[a * kTile + b];
+          scratch.sum[b * kTile + a] += scratch.across[a * kTile + b];
         }
       }
     }
   }
 
-  // out[b][a]: sample i + a's values at markers that j + b lacks, kLacking of them.
-  void look_up(Index i, Index j, Index skip, std::vector<std::int32_t>& out) const {
-    std::fill(out.begin(), out.end(), 0);
+  // Adds to out[b][a] sample i + a's values at the markers that j + b lacks.
+  void look_up(Index i, Index j, std::vector<double>& out) const {
     for (Index b = 0; b < width(j); ++b) {
-      const Index start = missing_.start[j + b] + skip;
-      const Index length = std::min(kLacking, missing_.start[j + b + 1] - start);
-      if (length <= 0) continue;
-      kernels_.look_up(counts_ + i, n_, missing_.marker.data() + start, length,
-                       tables_.half.data(), width(i), out.data() + b * kTile);
+      const Index start = missing_.start[j + b];
+      kernels_.look_up(counts_ + i, n_, missing_.marker.data() + start,
+                       missing_.start[j + b + 1] - start, tables_.half[0].data(),
+                       width(i), out.data() + b * kTile);
     }
   }
 
@@ -431,10 +398,11 @@ class TileSums {
   int threads_;
   const Missing& missing_;
   const Tables& tables_;
-  const Weights* weights_;                                 // none: no products
-  std::vector<double> whole_;                              // e, by sample
-  Index panel_ = 0;                                        // bytes of a panel
-  std::array<std::vector<std::uint8_t>, 2> column_, row_;  // panels, by product
+  const Weights* weights_;     // none: no products
+  std::vector<double> whole_;  // e, by sample
+  Index panel_ = 0;            // bytes of a panel
+  std::array<std::vector<std::uint8_t>, kMostProducts> column_,
+      row_;  // panels, by product
 };
 
 }  // namespace

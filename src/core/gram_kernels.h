@@ -32,13 +32,13 @@ struct GramKernels {
                const std::uint8_t* one, const std::uint8_t* two, Index markers,
                Index width, std::uint8_t* out);
 
-  // Adds to out[i], i < width, the sum over the list's markers s of
+  // Adds to out[i], i < width, the sum over the list's markers s, in their order, of
   // table[4 s + counts[s n + i]].
   void (*look_up)(const std::uint8_t* counts, Index n, const int* list, Index length,
-                  const std::int32_t* table, Index width, std::int32_t* out);
+                  const double* table, Index width, double* out);
 
-  // to[i] += scale * from[i], i < count. scale has so few binary digits that the product is
-  // exact, which a fused multiplication and addition gives too.
+  // to[i] += scale * from[i], i < count. scale has so few binary digits that the product
+  // is exact, which a fused multiplication and addition gives too.
   void (*accumulate)(const std::int32_t* from, double scale, Index count, double* to);
 };
 

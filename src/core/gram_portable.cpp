@@ -113,10 +113,10 @@ void pack(const std::uint8_t* counts, Index n, const Index* order,
 }
 
 void look_up(const std::uint8_t* counts, Index n, const int* list, Index length,
-             const std::int32_t* table, Index width, std::int32_t* out) {
+             const double* table, Index width, double* out) {
   for (Index k = 0; k < length; ++k) {
     const std::uint8_t* x = counts + list[k] * n;
-    const std::int32_t* value = table + 4 * Index(list[k]);
+    const double* value = table + 4 * Index(list[k]);
     for (Index i = 0; i < width; ++i) out[i] += value[x[i]];
   }
 }

@@ -165,63 +165,103 @@ AVX2 void pack_avx2(const std::uint8_t* counts, Index n, const Index* order,
                           out + 16 * k);
 }
 
+// Adds the values of eight samples to sums whose order is 0, 1, 4, 5 and 2, 3, 6, 7: the
+// halves of doubles are looked up apart.
+#define LOOK_UP(x, low_sum, high_sum)                                                    \
+  {                                                                                      \
+    const __m256i at = _mm256_cvtepu8_epi32(x);                                          \
+    const __m256i lows = _mm256_permutevar8x32_epi32(table_low, at);                     \
+    const __m256i highs = _mm256_permutevar8x32_epi32(table_high, at);                   \
+    low_sum =                                                                            \
+        _mm256_add_pd(low_sum, _mm256_castsi256_pd(_mm256_unpacklo_epi32(lows, highs))); \
+    high_sum = _mm256_add_pd(high_sum,                                                   \
+                             _mm256_castsi256_pd(_mm256_unpackhi_epi32(lows, highs)));   \
+  }
+#define LOAD(i, low_sum, high_sum)                     \
+  {                                                    \
+    const __m256d one = _mm256_loadu_pd(to + i);       \
+    const __m256d two = _mm256_loadu_pd(to + i + 4);   \
+    low_sum = _mm256_permute2f128_pd(one, two, 0x20);  \
+    high_sum = _mm256_permute2f128_pd(one, two, 0x31); \
+  }
+#define STORE(i, low_sum, high_sum)                                                \
+  {                                                                                \
+    _mm256_storeu_pd(to + i, _mm256_permute2f128_pd(low_sum, high_sum, 0x20));     \
+    _mm256_storeu_pd(to + i + 4, _mm256_permute2f128_pd(low_sum, high_sum, 0x31)); \
+  }
+
 AVX2 void look_up_avx2(const std::uint8_t* counts, Index n, const int* list, Index length,
-                       const std::int32_t* table, Index width, std::int32_t* out) {
+                       const double* table, Index width, double* out) {
+  // even halves of eight words first, odd ones then
+  const __m256i apart = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
   Index i = 0;
   for (; i + 32 <= width; i += 32) {
-    auto* to = reinterpret_cast<__m256i*>(out + i);
-    __m256i a = _mm256_loadu_si256(to), b = _mm256_loadu_si256(to + 1);
-    __m256i c = _mm256_loadu_si256(to + 2), d = _mm256_loadu_si256(to + 3);
-    for (Index k = 0; k < length; ++k) {
+    double* to = out + i;
+    __m256d a, b, c, d, e, f, g, h;
+    LOAD(0, a, b)
+    LOAD(8, c, d) LOAD(16, e, f) LOAD(24, g, h) for (Index k = 0; k < length; ++k) {
       const auto* x = reinterpret_cast<const __m128i*>(counts + list[k] * n + i);
-      const __m256i values = _mm256_broadcastsi128_si256(
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 4 * Index(list[k]))));
-      const __m128i low = _mm_loadu_si128(x), high = _mm_loadu_si128(x + 1);
-      const __m256i first = _mm256_cvtepu8_epi32(low);
-      const __m256i second = _mm256_cvtepu8_epi32(_mm_srli_si128(low, 8));
-      const __m256i third = _mm256_cvtepu8_epi32(high);
-      const __m256i fourth = _mm256_cvtepu8_epi32(_mm_srli_si128(high, 8));
-      a = _mm256_add_epi32(a, _mm256_permutevar8x32_epi32(values, first));
-      b = _mm256_add_epi32(b, _mm256_permutevar8x32_epi32(values, second));
-      c = _mm256_add_epi32(c, _mm256_permutevar8x32_epi32(values, third));
-      d = _mm256_add_epi32(d, _mm256_permutevar8x32_epi32(values, fourth));
+      const __m256i table_low = _mm256_permutevar8x32_epi32(
+          _mm256_castpd_si256(_mm256_loadu_pd(table + 4 * Index(list[k]))), apart);
+      const __m256i table_high = _mm256_permute4x64_epi64(table_low, 0x4e);
+      const __m128i first = _mm_loadu_si128(x), second = _mm_loadu_si128(x + 1);
+      LOOK_UP(first, a, b)
+      LOOK_UP(_mm_srli_si128(first, 8), c, d)
+      LOOK_UP(second, e, f)
+      LOOK_UP(_mm_srli_si128(second, 8), g, h)
     }
-    _mm256_storeu_si256(to, a);
-    _mm256_storeu_si256(to + 1, b);
-    _mm256_storeu_si256(to + 2, c);
-    _mm256_storeu_si256(to + 3, d);
+    STORE(0, a, b) STORE(8, c, d) STORE(16, e, f) STORE(24, g, h)
   }
   portable_kernels().look_up(counts + i, n, list, length, table, width - i, out + i);
 }
 
+#undef LOOK_UP
+#undef LOAD
+#undef STORE
+
+#define LOOK_UP(i, sum)                                                             \
+  sum = _mm512_add_pd(                                                              \
+      sum, _mm512_maskz_permutexvar_pd(                                             \
+               0xff,                                                                \
+               _mm512_maskz_cvtepu8_epi64(                                          \
+                   0xff, _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i))), \
+               values));
+
 VNNI void look_up_vnni(const std::uint8_t* counts, Index n, const int* list, Index length,
-                       const std::int32_t* table, Index width, std::int32_t* out) {
+                       const double* table, Index width, double* out) {
   Index i = 0;
   for (; i + 64 <= width; i += 64) {
-    std::int32_t* to = out + i;
-    __m512i a = _mm512_loadu_si512(to), b = _mm512_loadu_si512(to + 16);
-    __m512i c = _mm512_loadu_si512(to + 32), d = _mm512_loadu_si512(to + 48);
+    double* to = out + i;
+    __m512d a = _mm512_loadu_pd(to), b = _mm512_loadu_pd(to + 8);
+    __m512d c = _mm512_loadu_pd(to + 16), d = _mm512_loadu_pd(to + 24);
+    __m512d e = _mm512_loadu_pd(to + 32), f = _mm512_loadu_pd(to + 40);
+    __m512d g = _mm512_loadu_pd(to + 48), h = _mm512_loadu_pd(to + 56);
     for (Index k = 0; k < length; ++k) {
-      const auto* x = reinterpret_cast<const __m128i*>(counts + list[k] * n + i);
-      const __m512i values = _mm512_maskz_broadcast_i32x4(
-          0xffff,
-          _mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 4 * Index(list[k]))));
-      const __m512i first = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x));
-      const __m512i second = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x + 1));
-      const __m512i third = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x + 2));
-      const __m512i fourth = _mm512_maskz_cvtepu8_epi32(0xffff, _mm_loadu_si128(x + 3));
-      a = _mm512_add_epi32(a, _mm512_maskz_permutexvar_epi32(0xffff, first, values));
-      b = _mm512_add_epi32(b, _mm512_maskz_permutexvar_epi32(0xffff, second, values));
-      c = _mm512_add_epi32(c, _mm512_maskz_permutexvar_epi32(0xffff, third, values));
-      d = _mm512_add_epi32(d, _mm512_maskz_permutexvar_epi32(0xffff, fourth, values));
+      const std::uint8_t* x = counts + list[k] * n + i;
+      const __m512d values =
+          _mm512_maskz_broadcast_f64x4(0xff, _mm256_loadu_pd(table + 4 * Index(list[k])));
+      LOOK_UP(0, a)
+      LOOK_UP(8, b)
+      LOOK_UP(16, c)
+      LOOK_UP(24, d)
+      LOOK_UP(32, e)
+      LOOK_UP(40, f)
+      LOOK_UP(48, g)
+      LOOK_UP(56, h)
     }
-    _mm512_storeu_si512(to, a);
-    _mm512_storeu_si512(to + 16, b);
-    _mm512_storeu_si512(to + 32, c);
-    _mm512_storeu_si512(to + 48, d);
+    _mm512_storeu_pd(to, a);
+    _mm512_storeu_pd(to + 8, b);
+    _mm512_storeu_pd(to + 16, c);
+    _mm512_storeu_pd(to + 24, d);
+    _mm512_storeu_pd(to + 32, e);
+    _mm512_storeu_pd(to + 40, f);
+    _mm512_storeu_pd(to + 48, g);
+    _mm512_storeu_pd(to + 56, h);
   }
   portable_kernels().look_up(counts + i, n, list, length, table, width - i, out + i);
 }
+
+#undef LOOK_UP
 
 AVX2 void accumulate_avx2(const std::int32_t* from, double scale, Index count,
                           double* to) {
