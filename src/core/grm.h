@@ -12,7 +12,7 @@ namespace kinlmm {
 struct GrmOptions {
   bool standardized = false;  // divide each marker by its standard deviation (divisor n)
   MarkerFilter filter;
-  Index block = 256;   // markers held at a time
+  Index block = 256;  // markers held at a time
   int threads = 1;
 };
 
@@ -21,6 +21,7 @@ struct GrmCounts {
   Index missing = 0;
   Index monomorphic = 0;
   Index rare = 0;
+  Index hwe = 0;
   Index used = 0;
 };
 
