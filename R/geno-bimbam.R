@@ -132,6 +132,7 @@ add_annotation <- function(map, path, call) {
 
 # The path of a file that is not packed: its own, or that of a copy of this session.
 unpacked_file <- function(path, call = NULL) {
+  if (!file.exists(path)) abort_bimbam_missing(path, call)
   start <- readBin(path, "raw", 2L)
   if (!identical(start, as.raw(c(0x1f, 0x8b)))) return(path)
   info <- file.info(path)
@@ -144,19 +145,39 @@ unpacked_file <- function(path, call = NULL) {
 unpack_file <- function(from, to, call) {
   part <- tempfile("unpack-")
   on.exit(unlink(part))
-  failed <- tryCatch({
-    input <- gzfile(from, "rb")
-    on.exit(close(input), add = TRUE)
-    output <- file(part, "wb")
-    on.exit(close(output), add = TRUE)
-    while (length(bytes <- readBin(input, "raw", 2^22)) > 0L) writeBin(bytes, output)
-    NULL
-  }, error = conditionMessage, warning = conditionMessage)
+  failed <- tryCatch(unpack_bytes(from, part), error = conditionMessage,
+                     warning = conditionMessage)
+  if (is.null(failed) && is_cut_off(from, file.size(part))) failed <- "It is cut off."
   if (!is.null(failed)) abort_bimbam_unpack(from, failed, call)
-  close(output)
-  on.exit({
-    close(input)
-    unlink(part)
-  })
   file.rename(part, to)
+}
+
+# Returns NULL, as a loop does.
+unpack_bytes <- function(from, to) {
+  input <- gzfile(from, "rb")
+  on.exit(close(input))
+  output <- file(to, "wb")
+  on.exit(close(output), add = TRUE)
+  while (length(bytes <- readBin(input, "raw", 2^22)) > 0L) writeBin(bytes, output)
+}
+
+# Whether a gzip file does not end as it should: its last four bytes are the size of what is
+# packed, here `size`, unless it is several such files in a row. R does not say.
+is_cut_off <- function(path, size) {
+  con <- file(path, "rb")
+  on.exit(close(con))
+  packed <- file.size(path)
+  seek(con, max(0, packed - 4))
+  last <- sum(as.numeric(readBin(con, "raw", 4L)) * 256^(0:3))
+  if (packed >= 18 && last == size %% 2^32) return(FALSE)
+  seek(con, 1)
+  before <- raw()
+  while (length(bytes <- readBin(con, "raw", 2^22)) > 0L) {
+    bytes <- c(before, bytes)
+    at <- grepRaw(as.raw(c(0x1f, 0x8b, 0x08)), bytes, all = TRUE, fixed = TRUE)
+    flags <- bytes[at[at + 3L <= length(bytes)] + 3L]
+    if (any(flags < as.raw(0x20))) return(FALSE)
+    before <- utils::tail(bytes, 3L)
+  }
+  TRUE
 }

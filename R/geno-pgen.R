@@ -51,7 +51,7 @@ read_pgen <- function(prefix, dosages = TRUE) {
   call <- rlang::current_env()
   stem <- sub("\\.(pgen|pvar|psam)$", "", path.expand(check_string(prefix)))
   check_flag(dosages)
-  if (!has_package("pgenlibr")) abort_package("pgenlibr", "read_pgen()", call)
+  need_package("pgenlibr", "read_pgen()", call)
   path <- pgen_file(stem, ".pgen", call)
   variants <- pgen_file(stem, c(".pvar", ".bim"), call)
   people <- pgen_file(stem, c(".psam", ".fam"), call)
@@ -66,7 +66,9 @@ read_pgen <- function(prefix, dosages = TRUE) {
   geno
 }
 
-has_package <- function(name) requireNamespace(name, quietly = TRUE)
+need_package <- function(name, what, call) {
+  if (!requireNamespace(name, quietly = TRUE)) abort_package(name, what, call)
+}
 
 # The first of these files that is there.
 pgen_file <- function(stem, suffixes, call) {
@@ -95,6 +97,7 @@ try_pgen <- function(path, work, call) {
 pgen_reader <- function(geno, call = NULL) {
   state <- new.env(parent = emptyenv())
   path <- geno$path
+  need_package("pgenlibr", "read_pgen()", call)
   function(samples, markers) {
     if (length(samples) == 0L) return(matrix(0, 0L, length(markers)))
     if (!identical(samples, state$samples)) {

@@ -115,7 +115,7 @@ quotient <- function(x, y) replace(x / y, y == 0, NA)
 #' @export
 print.snp_stats <- function(x, n = 10L, ...) {
   n <- check_count(n, 0L)
-  needed <- c("n0", "maf", "missing", "hwe")
+  needed <- c("a1", "a2", "n", "n0", "maf", "missing", "hwe")
   samples <- attr(x, "samples")
   if (is.null(samples) || !all(needed %in% names(x))) {
     print(as.data.frame(x))
@@ -129,7 +129,12 @@ print.snp_stats <- function(x, n = 10L, ...) {
   cat("  Hardy-Weinberg: ", print_hwe(x$hwe),
       if (isTRUE(attr(x, "midp"))) " (mid-p)" else "", "\n", sep = "")
   if (dosages > 0) cat("  dosages:        ", n_snps(dosages), ", not tested\n", sep = "")
-  print_some_rows(x, n)
+  table <- as.data.frame(x)
+  if (!all(is.na(table$a1))) table$alleles <- paste(table$a1, table$a2, sep = "/")
+  shown <- c("chr", "snp", "pos", "alleles", "n", "freq", "missing", "het", "hwe")
+  print_some_rows(table[intersect(shown, names(table))], n)
+  if (n > 0L && !is.null(table$alleles)) cat("\nalleles: counted/other\n")
+  invisible(x)
 }
 
 #' @rdname snp_stats
@@ -145,7 +150,8 @@ print.sample_stats <- function(x, n = 10L, ...) {
   cat("  missing:      ", print_share(x$missing), "\n", sep = "")
   cat("  heterozygous: ", print_share(x$het), "\n", sep = "")
   cat("  inbreeding f: ", print_share(x$f), "\n", sep = "")
-  print_some_rows(x, n)
+  print_some_rows(as.data.frame(x), n)
+  invisible(x)
 }
 
 # "0 to 0.4 (mean 0.1)".
@@ -162,18 +168,19 @@ print_hwe <- function(p) {
   paste0(count(sum(p < 1e-6)), " of ", count(length(p)), " with p < 1e-6")
 }
 
-print_some_rows <- function(x, n) {
-  n <- min(n, nrow(x))
-  if (n == 0L) return(invisible(x))
-  table <- as.data.frame(utils::head(x, n))
+print_some_rows <- function(table, n) {
+  n <- min(n, nrow(table))
+  if (n == 0L) return(invisible())
+  more <- nrow(table) - n
+  table <- utils::head(table, n)
   table <- table[!vapply(table, function(column) all(is.na(column)), NA)]
-  small <- vapply(table, is.double, NA) & !names(table) %in% c("n", "n0", "n1", "n2")
-  table[small] <- lapply(table[small], format, digits = 3L)
+  table <- lapply(table, function(column) {
+    if (!is.double(column)) return(column)
+    vapply(column, format, "", digits = 3L)
+  })
   cat("\n")
-  print(table, row.names = FALSE, right = TRUE)
-  more <- nrow(x) - n
+  print(as.data.frame(table), row.names = FALSE, right = TRUE)
   if (more > 0L) cat("and ", n_of(more, "more row"), "\n", sep = "")
-  invisible(x)
 }
 
 #' @export
