@@ -293,8 +293,8 @@ abort_chromosomes <- function(names, have, call) {
 inform_chromosomes <- function(left_out, used, chr) {
   where <- chromosome_ranges(left_out)
   inform_kinlmm(c(
-    "Left out {n_snps(length(left_out))}{if (nzchar(where)) paste(' on', where)},
-     {count(used)} are left.",
+    "Left out {n_snps(length(left_out))}{if (nzchar(where)) paste(' on', where)};
+     {n_are(used, 'SNP')} left.",
     "i" = if (identical(chr, "autosomes")) "{.code chr = \"all\"} takes all."
   ), "chromosomes", left_out = table(left_out))
 }

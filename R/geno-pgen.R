@@ -42,9 +42,16 @@
 #' \doi{10.1186/s13742-015-0047-8}
 #' @seealso [read_bed()], [read_bimbam()].
 #' @examples
-#' \dontrun{
-#' geno <- read_pgen("cohort")
-#' grm(geno)
+#' if (requireNamespace("pgenlibr", quietly = TRUE)) {
+#'   prefix <- tempfile("example")
+#'   out <- pgenlibr::NewPgenWriter(paste0(prefix, ".pgen"), 3, 2)
+#'   pgenlibr::AppendBiallelic(out, c(0L, 1L, 2L))
+#'   pgenlibr::AppendBiallelic(out, c(1L, NA, 0L))
+#'   pgenlibr::ClosePgenWriter(out)
+#'   writeLines(c("#CHROM POS ID REF ALT", "1 100 rs1 A G", "1 200 rs2 C T"),
+#'              paste0(prefix, ".pvar"))
+#'   writeLines(c("#IID", "a", "b", "c"), paste0(prefix, ".psam"))
+#'   as.matrix(read_pgen(prefix))
 #' }
 #' @export
 read_pgen <- function(prefix, dosages = TRUE) {

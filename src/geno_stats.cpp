@@ -1,5 +1,7 @@
 #include "core/geno_stats.h"
 
+#include <algorithm>
+
 #include "core/hwe.h"
 #include "core/parallel.h"
 #include "geno_source.h"
@@ -8,7 +10,11 @@ using namespace kinlmm;
 
 namespace {
 
-constexpr Index kBlock = 256;
+// Markers at a time: enough for the threads, in 32 MB where they are whole numbers.
+Index block_of(Index n) {
+  return std::max<Index>(1,
+                         std::min<Index>(256, (Index(1) << 25) / std::max<Index>(1, n)));
+}
 
 Rcpp::NumericVector as_numbers(const std::vector<Index>& x) {
   return Rcpp::NumericVector(x.begin(), x.end());
@@ -33,7 +39,7 @@ Rcpp::List cpp_snp_stats(Rcpp::List source, Rcpp::List filter, bool test, bool m
     double *count = counts.begin(), *seen = observed.begin(), *average = mean.begin(),
            *p = hwe.begin();
     int* what = fates.begin();
-    for_each_summary(*geno, kBlock, threads, monitor,
+    for_each_summary(*geno, block_of(geno->samples()), threads, monitor,
                      [&](Index first, const std::vector<MarkerSummary>& of) {
                        parallel_for(static_cast<Index>(of.size()), threads, [&](Index j) {
                          const MarkerSummary& s = of[j];
@@ -60,7 +66,8 @@ Rcpp::List cpp_sample_stats(Rcpp::List source, int threads, SEXP progress) {
   return glue::guarded([&] {
     const auto geno = glue::open_source(source, threads);
     glue::RMonitor monitor(progress);
-    const SampleStats s = sample_stats(*geno, kBlock, threads, monitor);
+    const SampleStats s =
+        sample_stats(*geno, block_of(geno->samples()), threads, monitor);
     return Rcpp::List::create(Rcpp::_["observed"] = as_numbers(s.observed),
                               Rcpp::_["calls"] = as_numbers(s.calls),
                               Rcpp::_["heterozygous"] = as_numbers(s.heterozygous),

@@ -72,6 +72,15 @@ bool parse_slowly(const char* first, const char* last, double& value) {
   return !in.fail() && in.peek() == std::istringstream::traits_type::eof();
 }
 
+void check_places(const std::vector<Index>& places, Index count,
+                  const std::string& path) {
+  for (const Index place : places) {
+    if (place >= 0 && place < count) continue;
+    throw Error("bimbam_index", {{"index", double(place)}, {"count", double(count)}},
+                path);
+  }
+}
+
 Index file_size(std::ifstream& file) {
   file.clear();
   file.seekg(0, std::ios::end);
@@ -163,6 +172,8 @@ BimbamSource::BimbamSource(const std::string& path, Index n_file,
   if (offsets_.empty() || file_size(file_) != static_cast<Index>(offsets_.back())) {
     throw Error("bimbam_changed", {}, path_);
   }
+  check_places(samples_, n_file_, path_);
+  check_places(markers_, static_cast<Index>(offsets_.size()) - 1, path_);
 }
 
 // Lines are counted only where one is at fault.

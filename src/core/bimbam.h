@@ -31,7 +31,8 @@ bool parse_dosage(const char* first, const char* last, double& value);
 class BimbamSource : public GenotypeSource {
  public:
   // samples, markers: 0-based places in the file, in any order. Throws Error with `path`
-  // as subject: bimbam_missing, bimbam_changed if the file ends elsewhere.
+  // as subject: bimbam_missing, bimbam_changed if the file ends elsewhere, bimbam_index
+  // (a place outside of the file).
   BimbamSource(const std::string& path, Index n_file, std::vector<double> offsets,
                std::vector<Index> samples, std::vector<Index> markers, int threads);
 

@@ -124,3 +124,45 @@ TEST(bimbam_reads_any_order_and_counts) {
   CHECK(out(0, 0) == 2 && out(1, 0) == 0);
   std::remove(kPath.c_str());
 }
+
+// A damaged file is an error, or dosages all the same.
+TEST(bimbam_survives_damage) {
+  const std::string good =
+      "rs1, A, G, 0, 1, 2\nrs2 A G .25 NA 1e-1\r\nrs3\tT\tC\t2\t0\t1\n";
+  const std::string bytes = "0129.,-+eEN A\t\r\n\0x\xff";
+  Random random(5);
+  Index read = 0, refused = 0;
+  for (int k = 0; k < 3000; ++k) {
+    std::string text = good;
+    for (int change = 0; change < 1 + k % 4; ++change) {
+      const auto at = static_cast<std::size_t>(random.uniform() * (text.size() - 1));
+      const char byte = bytes[static_cast<std::size_t>(random.uniform() * 16)];
+      if (k % 3 == 0) {
+        text[at] = byte;
+      } else if (k % 3 == 1) {
+        text.insert(at, 1, byte);
+      } else {
+        text.erase(at, 1 + static_cast<std::size_t>(random.uniform() * 9));
+      }
+    }
+    try {
+      const Matrix out = read_all(text);
+      for (Index i = 0; i < out.size(); ++i) {
+        CHECK(std::isnan(out.data()[i]) || (out.data()[i] >= 0 && out.data()[i] <= 2));
+      }
+      ++read;
+    } catch (const Error&) {
+      ++refused;
+    }
+  }
+  std::remove(kPath.c_str());
+  CHECK(read > 100 && refused > 100);
+}
+
+TEST(bimbam_places_outside_of_the_file) {
+  const BimbamIndex index = index_of("a A G 0 1 2\nb A G 2 NA 0\n");
+  CHECK_THROWS_KIND(BimbamSource(kPath, 3, index.offsets, {3}, {0}, 1), "bimbam_index");
+  CHECK_THROWS_KIND(BimbamSource(kPath, 3, index.offsets, {0}, {2}, 1), "bimbam_index");
+  CHECK_THROWS_KIND(BimbamSource(kPath, 3, index.offsets, {0}, {-1}, 1), "bimbam_index");
+  std::remove(kPath.c_str());
+}
