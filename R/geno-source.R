@@ -1,8 +1,8 @@
 #' Genotypes
 #'
 #' What [read_bed()], [read_pgen()] and [read_bimbam()] return, and what [grm()] and
-#' [gwas()] take: a table of samples, a map of SNPs, and the place of the genotypes. It is subset like a matrix, which reads
-#' nothing; `as.matrix()` reads. A numeric matrix with sample ids as row names and SNP ids
+#' [gwas()] take: a table of samples, a map of SNPs, and the place of the genotypes. It is
+#' subset like a matrix, which reads nothing; `as.matrix()` reads. A numeric matrix with sample ids as row names and SNP ids
 #' as column names is taken wherever such an object is.
 #'
 #' @param x An object of class `genotypes`.
@@ -16,7 +16,8 @@
 #' `x[i, j]`: an object of the class of `x`.
 #'
 #' `as.matrix(x)`: a numeric matrix of samples x SNPs with their ids as dimnames: copies
-#' of allele A1 (0, 1 or 2, or dosages between), `NA` where missing. It takes 8 bytes a genotype.
+#' of allele A1 (0, 1 or 2, or dosages between), `NA` where missing. It takes 8 bytes a
+#' genotype.
 #'
 #' `dim(x)` and `dimnames(x)`: those of that matrix. `print(x)`: `x`, invisibly.
 #'
@@ -35,8 +36,8 @@
 NULL
 
 # The contract: a list of class c(type, "genotypes"). What is stored (`path` of a "bed",
-# "pgen" or "bimbam", `data` of a "genotype_matrix") holds n_file samples and m_file markers; of these,
-# sample_index and marker_index (1-based) are selected, in this order, and `samples` and
+# "pgen" or "bimbam", `data` of a "genotype_matrix") holds n_file samples and m_file
+# markers; of these, sample_index and marker_index (1-based) are selected, in this order, and `samples` and
 # `map` describe exactly them. samples$id is unique.
 new_genotypes <- function(type, samples, map, path = NULL, data = NULL) {
   n <- nrow(samples)

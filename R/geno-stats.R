@@ -72,7 +72,8 @@ snp_stats <- function(geno, midp = FALSE) {
   counts <- raw$counts
   out <- data.frame(geno$map[c("chr", "snp", "pos", "a1", "a2")], n = raw$observed,
                     n0 = counts[, 1L], n1 = counts[, 2L], n2 = counts[, 3L], freq = p,
-                    maf = pmin(p, 1 - p), missing = 1 - quotient(raw$observed, rep(nrow(geno), ncol(geno))),
+                    maf = pmin(p, 1 - p),
+                    missing = 1 - quotient(raw$observed, rep(nrow(geno), ncol(geno))),
                     het = quotient(counts[, 2L], raw$observed),
                     het_expected = 2 * p * (1 - p), hwe = raw$hwe)
   structure(out, samples = nrow(geno), midp = midp, class = c("snp_stats", "data.frame"))
@@ -123,8 +124,8 @@ print.snp_stats <- function(x, n = 10L, ...) {
   }
   dosages <- sum(is.na(x$n0) & x$n > 0)
   cat("Statistics of ", n_snps(nrow(x)), " in ", n_of(samples, "sample"), "\n", sep = "")
-  cat("  missing:        ", print_share(x$missing), "\n", sep = "")
-  cat("  minor allele:   ", print_share(x$maf), ", ", count(sum(x$maf == 0, na.rm = TRUE)),
+  cat("  missing:        ", range_and_mean(x$missing), "\n", sep = "")
+  cat("  minor allele:   ", range_and_mean(x$maf), ", ", count(sum(x$maf == 0, na.rm = TRUE)),
       " without variation\n", sep = "")
   cat("  Hardy-Weinberg: ", print_hwe(x$hwe),
       if (isTRUE(attr(x, "midp"))) " (mid-p)" else "", "\n", sep = "")
@@ -147,15 +148,15 @@ print.sample_stats <- function(x, n = 10L, ...) {
     return(invisible(x))
   }
   cat("Statistics of ", n_of(nrow(x), "sample"), " at ", n_snps(snps), "\n", sep = "")
-  cat("  missing:      ", print_share(x$missing), "\n", sep = "")
-  cat("  heterozygous: ", print_share(x$het), "\n", sep = "")
-  cat("  inbreeding f: ", print_share(x$f), "\n", sep = "")
+  cat("  missing:      ", range_and_mean(x$missing), "\n", sep = "")
+  cat("  heterozygous: ", range_and_mean(x$het), "\n", sep = "")
+  cat("  inbreeding f: ", range_and_mean(x$f), "\n", sep = "")
   print_some_rows(as.data.frame(x), n)
   invisible(x)
 }
 
 # "0 to 0.4 (mean 0.1)".
-print_share <- function(x) {
+range_and_mean <- function(x) {
   x <- x[is.finite(x)]
   if (length(x) == 0L) return("unknown")
   of <- vapply(c(range(x), mean(x)), function(v) format(v, digits = 3L), "")

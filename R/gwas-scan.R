@@ -40,15 +40,16 @@
 #' @section SNPs that are not tested:
 #' They keep their row, with `NA` and a `reason`, the first that applies of:
 #' `"no genotypes"`; `"missing > 0.05"`; `"monomorphic"` (all observed genotypes
-#' equal); `"maf < 0.01"`; `"hwe < 1e-06"`; `"collinear with covariates"`, which is when the covariates
-#' leave less than `1e-8` of the SNP's sum of squares about its mean. This only
-#' excludes what rounding errors would decide; GEMMA's bound is `1e-4`, of the sum of
+#' equal); `"maf < 0.01"`; `"hwe < 1e-06"`; `"collinear with covariates"`, which is when
+#' the covariates leave less than `1e-8` of the SNP's sum of squares about its mean. This
+#' only excludes what rounding errors would decide; GEMMA's bound is `1e-4`, of the sum of
 #' squares about zero.
 #'
 #' @param fit An `"lmmfit"` from [lmmfit()] with exactly one kinship term and no other
 #'   random term.
 #' @param geno Genotypes of `m` SNPs: from [read_bed()], [read_pgen()] or
-#'   [read_bimbam()], or a numeric matrix of allele counts (individuals x `m`, in 0 to 2, `NA` where missing) with individuals
+#'   [read_bimbam()], or a numeric matrix of allele counts (individuals x `m`, in 0 to 2,
+#'   `NA` where missing) with individuals
 #'   as row names and SNPs as column names. Individuals are matched to the levels of
 #'   the kinship term by id, in any order; those outside of the fit are ignored. Missing
 #'   genotypes are replaced by the SNP's mean over the analysed individuals.

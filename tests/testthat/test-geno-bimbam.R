@@ -35,7 +35,8 @@ test_that("random subsets agree with those of the matrix", {
 
 test_that("numbers are read as R reads them", {
   withr::local_seed(1)
-  text <- c(format(stats::runif(200, 0, 2), digits = 17), format(stats::runif(50), digits = 22),
+  text <- c(format(stats::runif(200, 0, 2), digits = 17),
+            format(stats::runif(50), digits = 22),
             formatC(stats::runif(50), format = "e", digits = 12), "0.10000000000000000000001",
             "1.99999999999999999999", "0.000000000000000000000012345", "2", "+1", "00001.50")
   path <- withr::local_tempfile()

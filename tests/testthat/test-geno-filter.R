@@ -43,7 +43,8 @@ dense_filter <- function(G, maf, missing, hwe) {
   reason <- rep("used", ncol(G))
   reason[s$hwe < hwe] <- "hwe"
   reason[s$maf < maf] <- "maf"
-  if (maf > 0) reason[apply(G, 2, function(x) length(unique(x[!is.na(x)])) < 2)] <- "monomorphic"
+  same <- apply(G, 2, function(x) length(unique(x[!is.na(x)])) < 2)
+  if (maf > 0) reason[same] <- "monomorphic"
   reason[s$missing > missing] <- "missing"
   reason
 }

@@ -141,7 +141,8 @@ test_that("all SNPs of the mouse agree with plink1.9 and plink2", {
   worst <- function(theirs, ours) max(abs(theirs / ours - 1))
   expect_lt(worst(hardy$P, s$hwe), 6e-4)
   middle <- read("-mid.hwe")
-  expect_lt(worst(middle$P[startsWith(middle$TEST, "ALL")], snp_stats(geno, midp = TRUE)$hwe), 6e-4)
+  middle <- middle$P[startsWith(middle$TEST, "ALL")]
+  expect_lt(worst(middle, snp_stats(geno, midp = TRUE)$hwe), 6e-4)
   exact <- read(".hardy")
   expect_lt(worst(exact$P, s$hwe), 6e-6)
   expect_equal(exact[["O(HET_A1)"]], s$het, tolerance = 1e-5)
