@@ -81,12 +81,24 @@ cpp_geno_read <- function(source, threads) {
     .Call(`_kinlmm_cpp_geno_read`, source, threads)
 }
 
+cpp_bimbam_index <- function(path, progress) {
+    .Call(`_kinlmm_cpp_bimbam_index`, path, progress)
+}
+
+cpp_snp_stats <- function(source, filter, test, midp, threads, progress) {
+    .Call(`_kinlmm_cpp_snp_stats`, source, filter, test, midp, threads, progress)
+}
+
+cpp_sample_stats <- function(source, threads, progress) {
+    .Call(`_kinlmm_cpp_sample_stats`, source, threads, progress)
+}
+
 cpp_bed_write <- function(source, path, block, threads, progress) {
     .Call(`_kinlmm_cpp_bed_write`, source, path, block, threads, progress)
 }
 
-cpp_gwas_scan <- function(null, source, per_marker, maf, missing, threads, nodes, half_width, callback) {
-    .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, maf, missing, threads, nodes, half_width, callback)
+cpp_gwas_scan <- function(null, source, per_marker, filter, threads, nodes, half_width, callback) {
+    .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, filter, threads, nodes, half_width, callback)
 }
 
 cpp_grm <- function(source, standardized, filter, block, threads, progress) {

@@ -266,6 +266,164 @@ abort_genotypes_operation <- function(what, call) {
                "genotypes_operation", call = call)
 }
 
+# Genotypes: filters ----
+
+# left_out: numbers by the names of reasons, see fate_reasons().
+inform_filter <- function(kept, m, left_out, reasons) {
+  left_out <- left_out[left_out > 0L]
+  text <- paste(count(as.vector(left_out)), reasons[names(left_out)])
+  inform_kinlmm(c(
+    "Kept {count(kept)} of {n_snps(m)}.",
+    "i" = if (length(left_out) > 0L) "Left out: {some_of(text, Inf, quote = FALSE)}."
+  ), "filter", kept = kept, left_out = left_out)
+}
+
+# names: chromosomes that are asked for; have: those of the map.
+abort_chromosomes <- function(names, have, call) {
+  have <- chromosome_ranges(have)
+  abort_kinlmm(c(
+    "{.arg chr} must name chromosomes of the map.",
+    "x" = "It has no SNP on {some_of(names)}.",
+    "i" = if (nzchar(have)) "It has SNPs on {have}." else
+      "It does not know the chromosome of any SNP."
+  ), "chromosomes", chr = names, call = call)
+}
+
+# left_out: the chromosomes of the SNPs that are left out; used: the number that is left.
+inform_chromosomes <- function(left_out, used, chr) {
+  where <- chromosome_ranges(left_out)
+  inform_kinlmm(c(
+    "Left out {n_snps(length(left_out))}{if (nzchar(where)) paste(' on', where)};
+     {n_are(used, 'SNP')} left.",
+    "i" = if (identical(chr, "autosomes")) "{.code chr = \"all\"} takes all."
+  ), "chromosomes", left_out = table(left_out))
+}
+
+# Genotypes: PLINK 2 ----
+
+# paths: the files of which one is needed; found: those that share their prefix.
+abort_pgen_missing <- function(paths, found, call) {
+  packed <- intersect(found, paste0(paths, ".zst"))
+  abort_kinlmm(c(
+    "Can't find {.file {paths[[1L]]}}{if (length(paths) > 1L) {
+     paste0(', or a ', sub('.*[.]', '.', paths[[2L]]))}}.",
+    "x" = if (length(found) > 0L) {
+      "Files with this prefix are {some_of(basename(found))}."
+    } else {
+      "There is no file with this prefix."
+    },
+    "i" = if (length(packed) > 0L) {
+      "{.code plink2 --zst-decompress} unpacks {.file {packed[[1L]]}}."
+    }
+  ), "pgen_missing", "file", path = paths[[1L]], found = found, call = call)
+}
+
+# text: what pgenlibr says.
+abort_pgen_read <- function(path, text, call) {
+  text <- sub("[.[:space:]]+$", "", text)
+  abort_kinlmm(c("Can't read {.file {path}}.", "x" = "pgenlibr says: {text}."),
+               "pgen_read", "file", path = path, call = call)
+}
+
+# found, expected: numbers of samples and of variants.
+abort_pgen_size <- function(path, found, expected, call) {
+  text <- function(x) paste(n_of(x[[1L]], "sample"), "and", n_of(x[[2L]], "variant"))
+  abort_kinlmm(c(
+    "{.file {path}} must hold the genotypes of {text(expected)}.",
+    "x" = "It holds those of {text(found)}.",
+    "i" = "Do the three files belong together?"
+  ), "pgen_size", "file", path = path, found = found, expected = expected, call = call)
+}
+
+# kind: "pvar" or "psam"; names: the columns found; needed: those that must be there.
+abort_pfile_header <- function(path, kind, names, needed, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must have the columns {some_of(needed)}.",
+    "x" = "Its header has {some_of(names, 10L)}."
+  ), kind, "file", path = path, names = names, call = call)
+}
+
+abort_pvar_alleles <- function(path, snps, alleles, call) {
+  abort_kinlmm(c(
+    "Every variant in {.file {path}} must have one alternative allele.",
+    "x" = "{n_of(length(snps), 'variant')} {if (length(snps) == 1L) 'has' else 'have'}
+           more: {some_of(paste0(snps, ' (', alleles, ')'), quote = FALSE)}.",
+    "i" = "{.code plink2 --max-alleles 2 --make-pgen} leaves them out."
+  ), "pvar", "file", path = path, snps = snps, call = call)
+}
+
+abort_pvar_position <- function(path, snps, values, call) {
+  abort_kinlmm(c(
+    "The position of every variant in {.file {path}} must be a whole number.",
+    "x" = "{n_are(length(snps), 'position')} not: {some_of(values[[1L]])} of
+           {some_of(snps[[1L]])}{if (length(snps) > 1L) ' is the first'}."
+  ), "pvar", "file", path = path, snps = snps, call = call)
+}
+
+# Genotypes: BIMBAM ----
+
+abort_bimbam_missing <- function(path, call) {
+  abort_kinlmm("Can't find {.file {path}}.", "bimbam_missing", "file", path = path,
+               call = call)
+}
+
+abort_bimbam_empty <- function(path, call) {
+  abort_kinlmm("{.file {path}} must hold at least one SNP, but it is empty.",
+               "bimbam_empty", "file", path = path, call = call)
+}
+
+abort_bimbam_changed <- function(path, call) {
+  abort_kinlmm(c(
+    "Can't read {.file {path}} any more.",
+    "x" = "Its lines are not where they were when it was opened.",
+    "i" = "Open it again, with {.code read_bimbam()}."
+  ), "bimbam_changed", "file", path = path, call = call)
+}
+
+# expected: -1 if it is the first line, which tells the number of samples.
+abort_bimbam_columns <- function(path, line, got, expected, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must have an id, two alleles and a dosage for every sample in every
+     line.",
+    "x" = "Line {count(line)} has {n_of(got, 'column')}{
+           if (expected > 0) paste0(', the first ', count(expected))}."
+  ), "bimbam_columns", "file", path = path, line = line, got = got, expected = expected,
+  call = call)
+}
+
+abort_bimbam_value <- function(path, line, column, value, snp, call) {
+  abort_kinlmm(c(
+    "Dosages in {.file {path}} must be numbers from 0 to 2, or NA.",
+    "x" = "Line {count(line)}, of {some_of(snp)}, has {some_of(value)} in column
+           {count(column)}, of sample {count(column - 3)}."
+  ), "bimbam_value", "file", path = path, line = line, column = column, value = value,
+  call = call)
+}
+
+abort_bimbam_ids <- function(ids, call) {
+  abort_kinlmm(c(
+    "{.arg ids} must be unique: they are sample ids.",
+    "x" = "{n_are(length(ids), 'id')} there more than once: {some_of(ids)}."
+  ), "genotypes_names", arg = "ids", ids = ids, call = call)
+}
+
+# lines: all at fault; must, found: what the first of them lacks and has.
+abort_annotation <- function(path, lines, must, found, call) {
+  others <- length(lines) - 1L
+  abort_kinlmm(c(
+    "Every line of {.file {path}} must have {must}: id, position, chromosome.",
+    "x" = "Line {count(lines[[1L]])} has {found}.",
+    "x" = if (others > 0L) {
+      "{n_are(others, 'other line')} at fault too: {some_of(lines[-1L], quote = FALSE)}."
+    }
+  ), "bimbam_annotation", "file", path = path, lines = lines, call = call)
+}
+
+abort_bimbam_unpack <- function(path, text, call) {
+  abort_kinlmm(c("Can't unpack {.file {path}}.", "x" = "{text}"), "bimbam_unpack",
+               "file", path = path, call = call)
+}
+
 # Kinship ----
 
 # dropped: SNPs left out by reason, named missing, monomorphic and maf, here and below;

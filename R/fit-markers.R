@@ -90,12 +90,12 @@
 #' head(predict(effects, geno[-(1:150), ]))
 #' @export
 marker_effects <- function(fit, geno, term = NULL, column = NULL, pev = FALSE,
-                           method = NULL, maf = NULL, missing = NULL) {
+                           method = NULL, maf = NULL, missing = NULL, hwe = NULL) {
   call <- rlang::current_env()
   check_fit(fit)
   check_flag(pev)
   at <- kernel_place(fit, term, column, call)
-  settings <- list(method = method, maf = maf, missing = missing)
+  settings <- list(method = method, maf = maf, missing = missing, hwe = hwe)
   # in a matrix that says how it was made they are not looked at again
   kernel_settings(NULL, settings, call)
   found <- kernel_markers(fit, at, as_genotypes(geno), settings, call)
@@ -177,8 +177,8 @@ kernel_markers <- function(fit, at, geno, settings, call) {
   A[rows, 2L] <- probe
   found <- with_progress("Marker effects", ncol(geno), function(tick) {
     cpp_marker_products(core_source(geno), settings$method == "standardized",
-                        marker_filter(settings$maf, settings$missing), A, n_threads(call),
-                        tick)
+                        marker_filter(settings$maf, settings$missing, settings$hwe), A,
+                        n_threads(call), tick)
   })
   found <- check_core(found, bed_errors(geno$n_file, geno$m_file, call), call)
   used <- length(found$used)
@@ -192,12 +192,13 @@ kernel_markers <- function(fit, at, geno, settings, call) {
 }
 
 kernel_settings <- function(note, asked, call) {
-  if (!is.null(note$maf)) return(note)
+  if (!is.null(note$maf)) return(c(note, if (is.null(note$hwe)) list(hwe = 0)))
   pick <- function(name, default) if (is.null(asked[[name]])) default else asked[[name]]
   method <- if (is.null(note)) pick("method", "centered") else note$method
   list(method = check_choice(method, c("centered", "standardized"), "method", call),
        maf = check_number(pick("maf", 0.01), 0, 0.5, "maf", call),
-       missing = check_number(pick("missing", 0.05), 0, 1, "missing", call))
+       missing = check_number(pick("missing", 0.05), 0, 1, "missing", call),
+       hwe = check_number(pick("hwe", 0), 0, 1, "hwe", call))
 }
 
 # K v = factor W W'v

@@ -62,9 +62,9 @@ read_bed <- function(prefix) {
   new_genotypes("bed", samples, map, path = path)
 }
 
-# What the core may say about a .bed of n samples and m SNPs.
+# What the core may say about genotypes; a .bed is one of n samples and m SNPs.
 bed_errors <- function(n, m, call) {
-  list(
+  c(bimbam_errors(call), list(
     bed_missing = function(data, subject) {
       abort_bed_missing(subject, files_with_prefix(sub("\\.bed$", "", subject)), call)
     },
@@ -76,7 +76,7 @@ bed_errors <- function(n, m, call) {
       abort_bed_size(subject, data$expected, data$got, n, m, call)
     },
     bed_read = function(data, subject) abort_bed_read(subject, data$marker + 1, call)
-  )
+  ))
 }
 
 files_with_prefix <- function(stem) {

@@ -1,8 +1,8 @@
 #' Genotypes
 #'
-#' What [read_bed()] returns, and what [grm()] and [gwas()] take: a table of samples, a
-#' map of SNPs, and the place of the genotypes. It is subset like a matrix, which reads
-#' nothing; `as.matrix()` reads. A numeric matrix with sample ids as row names and SNP ids
+#' What [read_bed()], [read_pgen()] and [read_bimbam()] return, and what [grm()] and
+#' [gwas()] take: a table of samples, a map of SNPs, and the place of the genotypes. It is
+#' subset like a matrix, which reads nothing; `as.matrix()` reads. A numeric matrix with sample ids as row names and SNP ids
 #' as column names is taken wherever such an object is.
 #'
 #' @param x An object of class `genotypes`.
@@ -16,7 +16,8 @@
 #' `x[i, j]`: an object of the class of `x`.
 #'
 #' `as.matrix(x)`: a numeric matrix of samples x SNPs with their ids as dimnames: copies
-#' of allele A1 (0, 1 or 2), `NA` where missing. It takes 8 bytes a genotype.
+#' of allele A1 (0, 1 or 2, or dosages between), `NA` where missing. It takes 8 bytes a
+#' genotype.
 #'
 #' `dim(x)` and `dimnames(x)`: those of that matrix. `print(x)`: `x`, invisibly.
 #'
@@ -35,8 +36,8 @@
 NULL
 
 # The contract: a list of class c(type, "genotypes"). What is stored (`path` of a "bed",
-# `data` of a "genotype_matrix") holds n_file samples and m_file markers; of these,
-# sample_index and marker_index (1-based) are selected, in this order, and `samples` and
+# "pgen" or "bimbam", `data` of a "genotype_matrix") holds n_file samples and m_file
+# markers; of these, sample_index and marker_index (1-based) are selected, in this order, and `samples` and
 # `map` describe exactly them. samples$id is unique.
 new_genotypes <- function(type, samples, map, path = NULL, data = NULL) {
   n <- nrow(samples)
@@ -50,10 +51,16 @@ new_genotypes <- function(type, samples, map, path = NULL, data = NULL) {
 
 # What open_source() of src/geno_source.h needs.
 core_source <- function(geno) {
-  list(type = if (is.null(geno$data)) "bed" else "matrix",
-       path = enc2native(as.character(geno$path)), data = geno$data,
-       n_file = geno$n_file, m_file = geno$m_file,
-       sample_index0 = geno$sample_index - 1L, marker_index0 = geno$marker_index - 1L)
+  of <- switch(class(geno)[[1L]],
+    genotype_matrix = list(type = "matrix", data = geno$data),
+    pgen = list(type = "function", read = pgen_reader(geno)),
+    bimbam = list(type = "bimbam", offsets = geno$offsets,
+                  path = enc2native(unpacked_file(geno$path))),
+    list(type = "bed", path = enc2native(geno$path))
+  )
+  c(of, list(n_file = geno$n_file, m_file = geno$m_file,
+             sample_index0 = geno$sample_index - 1L,
+             marker_index0 = geno$marker_index - 1L))
 }
 
 sample_ids <- function(geno) geno$samples$id

@@ -40,15 +40,16 @@
 #' @section SNPs that are not tested:
 #' They keep their row, with `NA` and a `reason`, the first that applies of:
 #' `"no genotypes"`; `"missing > 0.05"`; `"monomorphic"` (all observed genotypes
-#' equal); `"maf < 0.01"`; `"collinear with covariates"`, which is when the covariates
-#' leave less than `1e-8` of the SNP's sum of squares about its mean. This only
-#' excludes what rounding errors would decide; GEMMA's bound is `1e-4`, of the sum of
+#' equal); `"maf < 0.01"`; `"hwe < 1e-06"`; `"collinear with covariates"`, which is when
+#' the covariates leave less than `1e-8` of the SNP's sum of squares about its mean. This
+#' only excludes what rounding errors would decide; GEMMA's bound is `1e-4`, of the sum of
 #' squares about zero.
 #'
 #' @param fit An `"lmmfit"` from [lmmfit()] with exactly one kinship term and no other
 #'   random term.
-#' @param geno Genotypes of `m` SNPs: from [read_bed()], or a numeric matrix of
-#'   allele counts (individuals x `m`, in 0 to 2, `NA` where missing) with individuals
+#' @param geno Genotypes of `m` SNPs: from [read_bed()], [read_pgen()] or
+#'   [read_bimbam()], or a numeric matrix of allele counts (individuals x `m`, in 0 to 2,
+#'   `NA` where missing) with individuals
 #'   as row names and SNPs as column names. Individuals are matched to the levels of
 #'   the kinship term by id, in any order; those outside of the fit are ignored. Missing
 #'   genotypes are replaced by the SNP's mean over the analysed individuals.
@@ -61,6 +62,12 @@
 #' @param missing A number in 0 to 1: SNPs with a larger proportion of missing
 #'   genotypes among the analysed individuals are not tested. Default `0.05`, because
 #'   imputation by the mean loses power beyond.
+#' @param hwe A number in 0 to 1: SNPs with a smaller p-value of the exact test of
+#'   Hardy-Weinberg proportions in the analysed individuals are not tested, see
+#'   [snp_stats()]. Default 0, since they are related.
+#' @param chr,snps Which SNPs are looked at, see [filter_snps()]: others have no row in the
+#'   result. By default all of `geno`, on X, Y and MT too, where all genotypes are taken as
+#'   diploid.
 #' @return A data frame of class `c("gwas", "data.frame")`, one row per SNP in the
 #'   order of `geno`:
 #'   * `chr`, `snp`, `pos`: chromosome, name and position in base pairs (character,
@@ -101,26 +108,25 @@
 #' plot(hits)
 #' @export
 gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
-                 missing = 0.05) {
+                 missing = 0.05, hwe = 0, chr = "all", snps = NULL) {
   call <- match.call()
   null <- scan_null(fit)
   variance <- check_choice(variance, c("per-snp", "null"))
-  maf <- check_number(maf, 0, 0.5)
-  missing <- check_number(missing, 0, 1)
-  geno <- as_genotypes(geno)
+  filter <- marker_filter(maf, missing, hwe)
+  geno <- use_snps(as_genotypes(geno), chr, snps)
   rows <- match_scan_ids(null$ids, sample_ids(geno))
   source <- core_source(geno)
   source$sample_index0 <- source$sample_index0[rows]
 
   raw <- with_progress("Testing SNPs", ncol(geno), function(tick) {
-    cpp_gwas_scan(null, source, variance == "per-snp", maf, missing, n_threads(),
-                  scan_nodes, scan_half_width, tick)
+    cpp_gwas_scan(null, source, variance == "per-snp", filter, n_threads(), scan_nodes,
+                  scan_half_width, tick)
   })
   raw <- check_core(raw, bed_errors(geno$n_file, geno$m_file, rlang::current_env()))
   if (null$lambda_ml >= null$lambda_max && null$lambda_reml < null$lambda_max) {
     inform_scan_bound(null$lambda_ml)
   }
-  columns <- scan_columns(raw, null, geno$map, maf, missing)
+  columns <- scan_columns(raw, null, geno$map, filter)
   new_gwas(columns, list(
     call = call, variance = variance, n = null$n, q = length(null$ids), p = null$p,
     lambda = null$lambda_reml, lambda_ml = null$lambda_ml, m = nrow(columns),
@@ -151,7 +157,7 @@ match_scan_ids <- function(ids, have, call = rlang::caller_env()) {
 }
 
 # The columns of the result, from the core's and the map of the SNPs.
-scan_columns <- function(raw, null, map, maf, missing) {
+scan_columns <- function(raw, null, map, filter) {
   df <- null$n - null$p - 1
   raw <- lapply(raw, function(x) if (is.double(x)) replace(x, is.nan(x), NA) else x)
   neg_log10 <- function(log_p) -log_p / log(10)
@@ -164,12 +170,12 @@ scan_columns <- function(raw, null, map, maf, missing) {
     beta = raw$beta, se = raw$se, lambda = raw$lambda, lambda_ml = raw$lambda_ml,
     p_wald = 10^-wald, p_lrt = 10^-lrt, p_score = 10^-score,
     neg_log10_p_wald = wald, neg_log10_p_lrt = lrt, neg_log10_p_score = score,
-    reason = scan_reasons(maf, missing)[raw$status + 1L]
+    reason = scan_reasons(filter)[raw$status + 1L]
   )
 }
 
 # In the order of ScanStatus in src/core/scan.h.
-scan_reasons <- function(maf, missing) {
-  c(NA, "no genotypes", paste("missing >", missing), "monomorphic", paste("maf <", maf),
-    "collinear with covariates")
+scan_reasons <- function(filter) {
+  c(NA, paste("missing >", filter$missing), "monomorphic", paste("maf <", filter$maf),
+    paste("hwe <", filter$hwe), "no genotypes", "collinear with covariates")
 }

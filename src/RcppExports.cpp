@@ -301,6 +301,47 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_bimbam_index
+Rcpp::List cpp_bimbam_index(std::string path, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_bimbam_index(SEXP pathSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_bimbam_index(path, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_snp_stats
+Rcpp::List cpp_snp_stats(Rcpp::List source, Rcpp::List filter, bool test, bool midp, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_snp_stats(SEXP sourceSEXP, SEXP filterSEXP, SEXP testSEXP, SEXP midpSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
+    Rcpp::traits::input_parameter< bool >::type test(testSEXP);
+    Rcpp::traits::input_parameter< bool >::type midp(midpSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_snp_stats(source, filter, test, midp, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sample_stats
+Rcpp::List cpp_sample_stats(Rcpp::List source, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_sample_stats(SEXP sourceSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sample_stats(source, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_bed_write
 Rcpp::List cpp_bed_write(Rcpp::List source, std::string path, int block, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_bed_write(SEXP sourceSEXP, SEXP pathSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
@@ -317,21 +358,20 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_gwas_scan
-Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, double maf, double missing, int threads, int nodes, double half_width, SEXP callback);
-RcppExport SEXP _kinlmm_cpp_gwas_scan(SEXP nullSEXP, SEXP sourceSEXP, SEXP per_markerSEXP, SEXP mafSEXP, SEXP missingSEXP, SEXP threadsSEXP, SEXP nodesSEXP, SEXP half_widthSEXP, SEXP callbackSEXP) {
+Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, Rcpp::List filter, int threads, int nodes, double half_width, SEXP callback);
+RcppExport SEXP _kinlmm_cpp_gwas_scan(SEXP nullSEXP, SEXP sourceSEXP, SEXP per_markerSEXP, SEXP filterSEXP, SEXP threadsSEXP, SEXP nodesSEXP, SEXP half_widthSEXP, SEXP callbackSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type null(nullSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< bool >::type per_marker(per_markerSEXP);
-    Rcpp::traits::input_parameter< double >::type maf(mafSEXP);
-    Rcpp::traits::input_parameter< double >::type missing(missingSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< int >::type nodes(nodesSEXP);
     Rcpp::traits::input_parameter< double >::type half_width(half_widthSEXP);
     Rcpp::traits::input_parameter< SEXP >::type callback(callbackSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_gwas_scan(null, source, per_marker, maf, missing, threads, nodes, half_width, callback));
+    rcpp_result_gen = Rcpp::wrap(cpp_gwas_scan(null, source, per_marker, filter, threads, nodes, half_width, callback));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -664,8 +704,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_cross_kernel", (DL_FUNC) &_kinlmm_cpp_cross_kernel, 6},
     {"_kinlmm_cpp_bed_check", (DL_FUNC) &_kinlmm_cpp_bed_check, 3},
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
+    {"_kinlmm_cpp_bimbam_index", (DL_FUNC) &_kinlmm_cpp_bimbam_index, 2},
+    {"_kinlmm_cpp_snp_stats", (DL_FUNC) &_kinlmm_cpp_snp_stats, 6},
+    {"_kinlmm_cpp_sample_stats", (DL_FUNC) &_kinlmm_cpp_sample_stats, 3},
     {"_kinlmm_cpp_bed_write", (DL_FUNC) &_kinlmm_cpp_bed_write, 5},
-    {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
+    {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 8},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 6},
     {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},

@@ -38,8 +38,8 @@ Rcpp::List as_list(const ScanResult& r) {
 // null: see null_model(), with lambda_max; source: see core_source(), its samples those
 // of null. options: nodes and half_width, for tests.
 // [[Rcpp::export]]
-Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, double maf,
-                         double missing, int threads, int nodes, double half_width,
+Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker,
+                         Rcpp::List filter, int threads, int nodes, double half_width,
                          SEXP callback) {
   return glue::guarded([&] {
     const NullData data(null);
@@ -56,8 +56,7 @@ Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, do
                           Rcpp::as<double>(null["lambda_max"])};
     ScanOptions options;
     options.per_marker = per_marker;
-    options.maf = maf;
-    options.missing = missing;
+    options.filter = glue::as_filter(filter);
     options.threads = threads;
     options.nodes = nodes;
     options.half_width = half_width;

@@ -24,6 +24,7 @@ Rcpp::List cpp_grm(Rcpp::List source, bool standardized, Rcpp::List filter, int 
         Rcpp::_["K"] = K, Rcpp::_["used"] = static_cast<double>(counts.used),
         Rcpp::_["missing"] = static_cast<double>(counts.missing),
         Rcpp::_["monomorphic"] = static_cast<double>(counts.monomorphic),
-        Rcpp::_["rare"] = static_cast<double>(counts.rare));
+        Rcpp::_["rare"] = static_cast<double>(counts.rare),
+        Rcpp::_["hwe"] = static_cast<double>(counts.hwe));
   });
 }

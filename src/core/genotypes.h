@@ -15,6 +15,7 @@ namespace kinlmm {
 constexpr std::uint8_t kMissingCount = 3;
 
 // A source of markers: the number of copies of the effect allele (A1), NaN where missing.
+// It is read from the main thread only: some ask R.
 class GenotypeSource {
  public:
   virtual ~GenotypeSource() = default;
@@ -51,15 +52,30 @@ struct MarkerSummary {
   double mean = 0;          // mean count of A1 over them; its half is the frequency of A1
   double variance = 0;      // of the counts after mean imputation, divisor n
   bool monomorphic = true;  // all observed counts are equal, or none is observed
+  // samples with 0, 1 and 2 copies of A1; zero if some count is no whole number
+  std::array<Index, 3> counts{};
+
+  bool whole() const { return counts[0] + counts[1] + counts[2] == observed; }
 };
 
 // Which markers are used, by what they look like among the samples at hand.
 struct MarkerFilter {
   double maf = 0;      // smallest frequency of the rarer allele
   double missing = 1;  // largest share of missing genotypes
+  double hwe = 0;      // smallest p of the exact test of Hardy-Weinberg proportions
 };
+
+// What becomes of a marker: the first that holds. The order is known to R/geno-filter.R.
+enum class MarkerFate { used, missing, monomorphic, rare, hwe };
+
+// Of a marker of n samples. One with dosages that are not whole has no test for hwe.
+MarkerFate fate(const MarkerSummary& summary, Index n, const MarkerFilter& filter);
 
 // Summarises each column of G (n x b) and replaces its NaN by the column's mean.
 std::vector<MarkerSummary> summarise_and_impute(MatrixRef G, int threads);
+
+// Summarises each column of counts (n x m, see GenotypeSource::read_counts).
+std::vector<MarkerSummary> summarise_counts(const std::uint8_t* counts, Index n, Index m,
+                                            int threads);
 
 }  // namespace kinlmm

@@ -11,13 +11,12 @@ namespace kinlmm {
 
 namespace {
 
-// What becomes of a marker of n samples: the count that it belongs to.
-Index GrmCounts::*fate(const MarkerSummary& s, Index n, const GrmOptions& options) {
-  const double missing = static_cast<double>(n - s.observed) / static_cast<double>(n);
-  if (missing > options.filter.missing) return &GrmCounts::missing;
-  if (s.monomorphic) return &GrmCounts::monomorphic;
-  if (std::min(s.mean / 2, 1 - s.mean / 2) < options.filter.maf) return &GrmCounts::rare;
-  return &GrmCounts::used;
+// The count that a marker belongs to.
+Index GrmCounts::*count_of(MarkerFate fate) {
+  constexpr Index GrmCounts::*kCounts[] = {&GrmCounts::used, &GrmCounts::missing,
+                                           &GrmCounts::monomorphic, &GrmCounts::rare,
+                                           &GrmCounts::hwe};
+  return kCounts[static_cast<int>(fate)];
 }
 
 // Scales the lower triangle of K and copies it to the upper one, by tiles that fit the
@@ -45,9 +44,9 @@ GrmBlock prepare_block(MatrixRef G, const GrmOptions& options, GrmCounts& counts
   GrmBlock block;
   for (Index j = 0; j < G.cols(); ++j) {
     const MarkerSummary& s = summaries[j];
-    const auto outcome = fate(s, G.rows(), options);
-    ++(counts.*outcome);
-    if (outcome != &GrmCounts::used) continue;
+    const MarkerFate outcome = fate(s, G.rows(), options.filter);
+    ++(counts.*count_of(outcome));
+    if (outcome != MarkerFate::used) continue;
     block.from.push_back(j);
     block.mean.push_back(s.mean);
     block.scale.push_back(options.standardized ? 1 / std::sqrt(s.variance) : 1);

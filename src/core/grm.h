@@ -21,6 +21,7 @@ struct GrmCounts {
   Index missing = 0;
   Index monomorphic = 0;
   Index rare = 0;
+  Index hwe = 0;
   Index used = 0;
 };
 

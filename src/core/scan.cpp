@@ -192,19 +192,10 @@ class Scanner {
 
   bool usable(const MarkerSummary& s, Index marker) {
     out_.observed[marker] = static_cast<int>(s.observed);
-    const double frequency = s.mean / 2;
-    const double q = static_cast<double>(source_.samples());
-    ScanStatus status = ScanStatus::kTested;
-    if (s.observed == 0) {
-      status = ScanStatus::kNoGenotypes;
-    } else if (q - static_cast<double>(s.observed) > options_.missing * q) {
-      status = ScanStatus::kMissing;
-    } else if (s.monomorphic) {
-      status = ScanStatus::kMonomorphic;
-    } else if (std::min(frequency, 1 - frequency) < options_.maf) {
-      status = ScanStatus::kMaf;
-    }
-    if (s.observed > 0) out_.frequency[marker] = frequency;
+    // the first statuses are the fates of the marker
+    auto status = static_cast<ScanStatus>(fate(s, source_.samples(), options_.filter));
+    if (s.observed == 0) status = ScanStatus::kNoGenotypes;
+    if (s.observed > 0) out_.frequency[marker] = s.mean / 2;
     out_.status[marker] = static_cast<int>(status);
     return status == ScanStatus::kTested;
   }

@@ -16,16 +16,23 @@
 namespace kinlmm {
 
 struct ScanOptions {
-  bool per_marker = true;  // false: lambda stays at the null's optima
-  double maf = 0.01;       // smallest frequency of the rarer allele that is tested
-  double missing = 0.05;   // largest proportion of missing genotypes that is tested
+  bool per_marker = true;              // false: lambda stays at the null's optima
+  MarkerFilter filter{0.01, 0.05, 0};  // of the markers that are tested
   int threads = 1;
   Index nodes = 16;       // per panel
   double half_width = 1;  // of a panel, in log lambda
 };
 
 // Why a marker has no test. The order is known to R/gwas-scan.R.
-enum class ScanStatus { kTested, kNoGenotypes, kMissing, kMonomorphic, kMaf, kCollinear };
+enum class ScanStatus {
+  kTested,
+  kMissing,
+  kMonomorphic,
+  kMaf,
+  kHwe,
+  kNoGenotypes,
+  kCollinear
+};
 
 // One entry per marker; NaN where status is not kTested (frequency: where no genotype is
 // observed).

@@ -258,7 +258,7 @@ TEST(scan_gives_reasons) {
   Random random(9);
   const Index q = 200;
   Problem m = make_problem(random, q, 2, false, 1);
-  Matrix G = make_genotypes(random, q, 7);
+  Matrix G = make_genotypes(random, q, 8);
   G.col(0).setConstant(kNan);
   G.col(1).head(11).setConstant(kNan);
   G.col(2).setConstant(1);
@@ -266,12 +266,17 @@ TEST(scan_gives_reasons) {
   G.col(3).head(3).setConstant(1);
   m.X.col(1) = m.U.transpose() * (G.col(4) + Vector::Constant(q, 3));
   G.col(5).head(10).setConstant(kNan);
-  const ScanResult r = run(m, G, ScanOptions());
+  G.col(7).setConstant(1);
+  G(0, 7) = 0;
+  G(1, 7) = 2;
+  ScanOptions options;
+  options.filter.hwe = 1e-20;
+  const ScanResult r = run(m, G, options);
   const ScanStatus expected[] = {ScanStatus::kNoGenotypes, ScanStatus::kMissing,
                                  ScanStatus::kMonomorphic, ScanStatus::kMaf,
                                  ScanStatus::kCollinear,   ScanStatus::kTested,
-                                 ScanStatus::kTested};
-  for (Index j = 0; j < 7; ++j) CHECK(r.status[j] == static_cast<int>(expected[j]));
+                                 ScanStatus::kTested,      ScanStatus::kHwe};
+  for (Index j = 0; j < 8; ++j) CHECK(r.status[j] == static_cast<int>(expected[j]));
   CHECK(r.observed[0] == 0 && r.observed[1] == 189 && r.observed[5] == 190);
   CHECK(std::isnan(r.frequency[0]));
   CHECK_NEAR(r.frequency[3], 1 - 1.5 / 200, 1e-15);

@@ -116,7 +116,7 @@ test_that("other nodes and panels give the same optima", {
   null <- null_model(fit)
   source <- core_source(as_genotypes(data$G))
   run <- function(nodes, half_width) {
-    cpp_gwas_scan(null, source, TRUE, 0.01, 0.05, 1L, nodes, half_width, NULL)
+    cpp_gwas_scan(null, source, TRUE, marker_filter(0.01, 0.05), 1L, nodes, half_width, NULL)
   }
   usual <- run(scan_nodes, scan_half_width)
   fine <- run(24L, 0.4)
