@@ -67,7 +67,8 @@
 #'   of the new samples with those of the fit, for which both genotypes are read again.
 #'
 #' @section Errors:
-#' `kinlmm_error_marker_kernel` if K is not that of `geno`, `kinlmm_error_marker_term` if the
+#' `kinlmm_error_marker_kernel` if K is not that of `geno`, or is one of dominance, of
+#' weighted SNPs or of pairwise complete genotypes, `kinlmm_error_marker_term` if the
 #' term or its effect is not clear, `kinlmm_error_marker_ids` if individuals of K have no
 #' genotypes or ids of SNPs are repeated, `kinlmm_error_marker_none` if no SNP of `newgeno`
 #' can be used; all below `kinlmm_error_input`.
@@ -160,7 +161,9 @@ kernel_loadings <- function(fit, at) {
 kernel_markers <- function(fit, at, geno, settings, call) {
   kernel <- fit$random[[at$label]]$kernel
   note <- attr(kernel, "grm")
+  check_marker_note(note, at$label, call)
   settings <- kernel_settings(note, settings, call)
+  geno <- geno[, kernel_snps(geno$map, note, call)]
   ids <- rownames(kernel)
   rows <- match(ids, plain_numbers(sample_ids(geno), ids))
   if (anyNA(rows)) abort_marker_samples(ids[is.na(rows)], length(ids), call)
@@ -175,9 +178,9 @@ kernel_markers <- function(fit, at, geno, settings, call) {
   probe <- cos(seq_along(ids)^2)
   A[rows, 2L] <- probe
   found <- with_progress("Marker effects", ncol(geno), function(tick) {
-    cpp_marker_products(core_source(geno), settings$method == "standardized",
-                        marker_filter(settings$maf, settings$missing), A, n_threads(call),
-                        tick)
+    cpp_marker_products(core_source(geno), settings$method,
+                        marker_filter(settings$maf, settings$missing, c(settings$hwe, 0)[[1L]]),
+                        A, n_threads(call), tick)
   })
   found <- check_core(found, bed_errors(geno$n_file, geno$m_file, call), call)
   used <- length(found$used)
@@ -194,9 +197,31 @@ kernel_settings <- function(note, asked, call) {
   if (!is.null(note$maf)) return(note)
   pick <- function(name, default) if (is.null(asked[[name]])) default else asked[[name]]
   method <- if (is.null(note)) pick("method", "centered") else note$method
-  list(method = check_choice(method, c("centered", "standardized"), "method", call),
+  additive <- c("centered", "standardized", "vanraden1", "vanraden2")
+  list(method = check_choice(method, additive, "method", call),
        maf = check_number(pick("maf", 0.01), 0, 0.5, "maf", call),
        missing = check_number(pick("missing", 0.05), 0, 1, "missing", call))
+}
+
+# Matrices that no variance per SNP gives, or one that the note does not hold.
+check_marker_note <- function(note, label, call) {
+  why <- if (c(note$method, "")[[1L]] %in% c("dominance", "vitezica")) {
+    "is one of dominance"
+  } else if (isTRUE(note$weighted)) {
+    "has weights for its SNPs"
+  } else if (isTRUE(note$pairwise)) {
+    "leaves missing genotypes out pair by pair"
+  }
+  if (!is.null(why)) abort_marker_method(label, why, call)
+}
+
+# Places in the map of the SNPs on the chromosomes that the note says.
+kernel_snps <- function(map, note, call) {
+  if (is.null(note$chr)) return(seq_len(nrow(map)))
+  here <- seq_len(nrow(map)) %in% on_chromosomes(map, note$chr, call)
+  if (identical(note$by, "chr")) here <- here & map$chr %in% note$part
+  if (identical(note$by, "loco")) here <- here & !map$chr %in% note$part
+  which(here)
 }
 
 # K v = factor W W'v
