@@ -12,7 +12,7 @@
 #' it may be singular, as a centred one always is, and W is read by blocks of SNPs: n x m
 #' numbers are never in memory.
 #'
-#' W is centred, for `"standardized"` also scaled, by means of the individuals from which K
+#' W is centred, for `"standardized"` and `"vanraden2"` also scaled, by means of the individuals from which K
 #' was made, in the fit or not. These means are the origin of all predictions:
 #' `predict()` returns the sum over SNPs of (x - mean) times the effect of a copy, on the
 #' scale and from the origin of [blup()]. For individuals of K it is the value that `blup()`
@@ -37,8 +37,8 @@
 #'   (`"(Intercept)"`, or the name of a slope).
 #' @param pev (`logical(1)`) also the prediction error variances of the effects; that takes
 #'   about as long as a relationship matrix.
-#' @param method,maf,missing as for [grm()]; used only where the matrix does not say how it
-#'   was made. By default those of `grm()`.
+#' @param method,maf,missing,hwe as for [grm()]; used only where the matrix does not say how
+#'   it was made. By default those of `grm()`.
 #' @param object,x what `marker_effects()` returned. Rows may be left out, as in
 #'   `effects[effects$chr == "5", ]`: predictions then are the part of these SNPs.
 #' @param newgeno genotypes to predict from. SNPs are matched by id, and their alleles
@@ -91,12 +91,12 @@
 #' head(predict(effects, geno[-(1:150), ]))
 #' @export
 marker_effects <- function(fit, geno, term = NULL, column = NULL, pev = FALSE,
-                           method = NULL, maf = NULL, missing = NULL) {
+                           method = NULL, maf = NULL, missing = NULL, hwe = NULL) {
   call <- rlang::current_env()
   check_fit(fit)
   check_flag(pev)
   at <- kernel_place(fit, term, column, call)
-  settings <- list(method = method, maf = maf, missing = missing)
+  settings <- list(method = method, maf = maf, missing = missing, hwe = hwe)
   # in a matrix that says how it was made they are not looked at again
   kernel_settings(NULL, settings, call)
   found <- kernel_markers(fit, at, as_genotypes(geno), settings, call)
@@ -179,8 +179,8 @@ kernel_markers <- function(fit, at, geno, settings, call) {
   A[rows, 2L] <- probe
   found <- with_progress("Marker effects", ncol(geno), function(tick) {
     cpp_marker_products(core_source(geno), settings$method,
-                        marker_filter(settings$maf, settings$missing, c(settings$hwe, 0)[[1L]]),
-                        A, n_threads(call), tick)
+                        marker_filter(settings$maf, settings$missing, settings$hwe), A,
+                        n_threads(call), tick)
   })
   found <- check_core(found, bed_errors(geno$n_file, geno$m_file, call), call)
   used <- length(found$used)
@@ -194,13 +194,14 @@ kernel_markers <- function(fit, at, geno, settings, call) {
 }
 
 kernel_settings <- function(note, asked, call) {
-  if (!is.null(note$maf)) return(note)
+  if (!is.null(note$maf)) return(c(note, if (is.null(note$hwe)) list(hwe = 0)))
   pick <- function(name, default) if (is.null(asked[[name]])) default else asked[[name]]
   method <- if (is.null(note)) pick("method", "centered") else note$method
   additive <- c("centered", "standardized", "vanraden1", "vanraden2")
   list(method = check_choice(method, additive, "method", call),
        maf = check_number(pick("maf", 0.01), 0, 0.5, "maf", call),
-       missing = check_number(pick("missing", 0.05), 0, 1, "missing", call))
+       missing = check_number(pick("missing", 0.05), 0, 1, "missing", call),
+       hwe = check_number(pick("hwe", 0), 0, 1, "hwe", call))
 }
 
 # Matrices that no variance per SNP gives, or one that the note does not hold.

@@ -8,14 +8,14 @@
 #' With x the copies of allele A1, p its frequency, q = 1 - p and h = 2pq, the matrix is
 #' K = (sum over SNPs of w z z') / (sum of w d), w = 1 unless there are `weights`:
 #'
-#' | `method` | z | d | whose | equal to |
-#' |---|---|---|---|---|
-#' | `"centered"` | x - 2p | 1 | Zhou and Stephens (2012) | GEMMA `-gk 1`; plink2 `--make-rel cov meanimpute` |
-#' | `"standardized"` | (x - 2p) / sd(x) | 1 | Zhou and Stephens (2012) | GEMMA `-gk 2` |
-#' | `"vanraden1"` | x - 2p | h | VanRaden (2008), first method | GCTA `--make-grm-alg 1` (pairwise) |
-#' | `"vanraden2"` | (x - 2p) / sqrt(h) | 1 | VanRaden (2008), second method; Yang et al. (2010) | plink2 `--make-rel meanimpute`; pairwise: plink `--make-rel`, `--make-grm-bin`, GCTA `--make-grm` |
-#' | `"dominance"` | \[x = 1\] - h | h (1 - h) | Su et al. (2012) | |
-#' | `"vitezica"` | -2qq, h, -2pp for x = 2, 1, 0 | hh | Vitezica et al. (2013) | |
+#' | `method` | z | d | whose |
+#' |---|---|---|---|
+#' | `"centered"` | x - 2p | 1 | Zhou and Stephens (2012) |
+#' | `"standardized"` | (x - 2p) / sd(x) | 1 | Zhou and Stephens (2012) |
+#' | `"vanraden1"` | x - 2p | h | VanRaden (2008), first |
+#' | `"vanraden2"` | (x - 2p) / sqrt(h) | 1 | VanRaden (2008), second; Yang et al. (2010) |
+#' | `"dominance"` | \[x = 1\] - h | h (1 - h) | Su et al. (2012) |
+#' | `"vitezica"` | -2qq, h, -2pp for x = 2, 1, 0 | hh | Vitezica et al. (2013) |
 #'
 #' `"centered"` lets SNPs weigh in by their variance; `"vanraden1"` is a multiple of it that
 #' has the scale of the pedigree's matrix, with self-relationships near 1 where mating is
@@ -46,9 +46,26 @@
 #' (Listgarten et al. 2012, Yang et al. 2014): all in one pass, for little more than the
 #' time of one matrix, but with memory for one each.
 #'
+#' @section Other programs:
+#' With the same SNPs these are equal, element by element:
+#'
+#' | here | there |
+#' |---|---|
+#' | `"centered"` | `gemma -gk 1`; `plink2 --make-rel cov meanimpute` |
+#' | `"centered"`, `pairwise` | `plink2 --make-rel cov`; `plink1.9 --make-rel cov` |
+#' | `"standardized"` | `gemma -gk 2` |
+#' | `"vanraden2"` | `plink2 --make-rel meanimpute` |
+#' | `"vanraden2"`, `pairwise` | `plink2 --make-rel`, `--make-grm-bin`; the same of plink1.9; `gcta --make-grm` |
+#' | `"vanraden1"`, `pairwise` | `gcta --make-grm-alg 1` |
+#'
+#' The package's tests compare with GEMMA, plink2 and plink1.9; what is said of GCTA is by its
+#' documentation. GEMMA filters SNPs on the samples with a phenotype, but centres and scales
+#' them on all; PLINK takes frequencies of founders only, unless told `--nonfounders`.
+#'
 #' @param geno Genotypes from [read_bed()], or a numeric matrix of samples x SNPs (sample
 #'   ids as row names, SNP ids as column names, values from 0 to 2, `NA` if missing).
-#' @param method A string, see the table above.
+#' @param method A string: which z and d of the table in the details. The default is that of
+#'   GEMMA.
 #' @param maf A number from 0 to 0.5: SNPs with a smaller minor allele frequency are left
 #'   out. The default, 0.01, is that of GEMMA. SNPs without variation always are.
 #' @param missing A number from 0 to 1: SNPs with a larger share of missing genotypes are
@@ -137,7 +154,7 @@ grm <- function(geno, method = c("centered", "standardized", "vanraden1", "vanra
   check_flag(pairwise)
   plan <- grm_plan(geno, chr, weights, by, check_flag(loco), call)
   result <- compute_grm(geno, plan, method, filter, pairwise, call = call)
-  counts <- leave_out(result$counts, plan$by)
+  counts <- kernel_counts(result$counts, plan$by)
   dropped <- c(plan$dropped, colSums(result$counts)[names(filter_reasons)])
   limits <- c(filter, other = plan$other)
   if (sum(result$counts[, "used"]) == 0) abort_grm_empty(dropped, limits, call)
@@ -247,7 +264,7 @@ compute_grm <- function(geno, plan, method, filter, pairwise, block = 0L, call) 
 }
 
 # counts: groups x reasons; for `by` "loco" those of all others.
-leave_out <- function(counts, by) {
+kernel_counts <- function(counts, by) {
   if (!identical(by, "loco")) return(counts)
   rep(colSums(counts), each = nrow(counts)) - counts
 }

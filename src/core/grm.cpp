@@ -68,13 +68,23 @@ std::vector<MarkerSummary> summarise_counts(const std::uint8_t* counts, Index n,
   return out;
 }
 
-// What becomes of a marker of n samples: the count that it belongs to.
-Index GrmCounts::*fate(const MarkerSummary& s, Index n, const MarkerFilter& filter) {
+enum class MarkerFate { used, missing, monomorphic, rare, hwe };
+
+// Of a marker of n samples.
+MarkerFate fate(const MarkerSummary& s, Index n, const MarkerFilter& filter) {
   const double missing = static_cast<double>(n - s.observed) / static_cast<double>(n);
-  if (missing > filter.missing) return &GrmCounts::missing;
-  if (s.monomorphic) return &GrmCounts::monomorphic;
-  if (std::min(s.mean / 2, 1 - s.mean / 2) < filter.maf) return &GrmCounts::rare;
-  return &GrmCounts::used;
+  if (missing > filter.missing) return MarkerFate::missing;
+  if (s.monomorphic) return MarkerFate::monomorphic;
+  if (std::min(s.mean / 2, 1 - s.mean / 2) < filter.maf) return MarkerFate::rare;
+  return MarkerFate::used;
+}
+
+// The count that a marker belongs to.
+Index GrmCounts::*count_of(MarkerFate fate) {
+  constexpr Index GrmCounts::*kCounts[] = {&GrmCounts::used, &GrmCounts::missing,
+                                           &GrmCounts::monomorphic, &GrmCounts::rare,
+                                           &GrmCounts::hwe};
+  return kCounts[static_cast<int>(fate)];
 }
 
 // How a marker enters: see GrmMethod. `weight` multiplies z z' before it is divided by
@@ -150,9 +160,9 @@ class Sums {
     from_.clear();
     terms_.clear();
     for (std::size_t j = 0; j < summaries.size(); ++j) {
-      const auto outcome = fate(summaries[j], n_, options_.filter);
-      ++(to.counts.*outcome);
-      if (outcome != &GrmCounts::used) continue;
+      const MarkerFate outcome = fate(summaries[j], n_, options_.filter);
+      ++(to.counts.*count_of(outcome));
+      if (outcome != MarkerFate::used) continue;
       from_.push_back(static_cast<Index>(j));
       terms_.push_back(term_of(summaries[j], n_, options_, first + from_.back()));
       to.counts.share += terms_.back().share;
@@ -183,8 +193,10 @@ class Sums {
     if (from_.empty()) return;
     compact();
     if (options_.method == GrmMethod::dominance) {
-      std::replace(counts_.begin(), counts_.begin() + n_ * Index(from_.size()),
-                   std::uint8_t(2), std::uint8_t(0));
+      parallel_for(static_cast<Index>(from_.size()), options_.threads, [&](Index k) {
+        std::uint8_t* x = counts_.data() + k * n_;
+        std::replace(x, x + n_, std::uint8_t(2), std::uint8_t(0));
+      });
     }
     add_gram(block(), options_.with, options_.threads, to.S);
     add_pairs(to);
@@ -390,9 +402,9 @@ GrmBlock prepare_block(MatrixRef G, const GrmOptions& options, GrmCounts& counts
   GrmBlock block;
   for (Index j = 0; j < G.cols(); ++j) {
     const MarkerSummary& s = summaries[j];
-    const auto outcome = fate(s, G.rows(), options.filter);
-    ++(counts.*outcome);
-    if (outcome != &GrmCounts::used) continue;
+    const MarkerFate outcome = fate(s, G.rows(), options.filter);
+    ++(counts.*count_of(outcome));
+    if (outcome != MarkerFate::used) continue;
     const MarkerTerm term = term_of(s, G.rows(), options, j);
     block.from.push_back(j);
     block.mean.push_back(term.mean);
