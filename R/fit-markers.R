@@ -12,8 +12,10 @@
 #' it may be singular, as a centred one always is, and W is read by blocks of SNPs: n x m
 #' numbers are never in memory.
 #'
-#' W is centred, for `"standardized"` and `"vanraden2"` also scaled, by means of the individuals from which K
-#' was made, in the fit or not. These means are the origin of all predictions:
+#' W is centred, for `"standardized"` and `"vanraden2"` also scaled, by means of the
+#' individuals from which K was made, in the fit or not. Matrices of dominance, of weighted
+#' SNPs and of pairwise complete genotypes are refused. These means are the origin of all
+#' predictions:
 #' `predict()` returns the sum over SNPs of (x - mean) times the effect of a copy, on the
 #' scale and from the origin of [blup()]. For individuals of K it is the value that `blup()`
 #' has; for others, the value that they would have had as individuals without records in a

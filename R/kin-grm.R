@@ -56,7 +56,7 @@
 #' | `"standardized"` | `gemma -gk 2` |
 #' | `"vanraden2"` | `plink2 --make-rel meanimpute` |
 #' | `"vanraden2"`, `pairwise` | `plink2 --make-rel`, `--make-grm-bin`; the same of plink1.9; `gcta --make-grm` |
-#' | `"vanraden1"`, `pairwise` | `gcta --make-grm-alg 1` |
+#' | `"vanraden1"` | `gcta --make-grm-alg 1`, of complete genotypes |
 #'
 #' The package's tests compare with GEMMA, plink2 and plink1.9; what is said of GCTA is by its
 #' documentation. GEMMA filters SNPs on the samples with a phenotype, but centres and scales

@@ -364,6 +364,7 @@ GroupSums start(const GrmTarget& target, Index n, const GrmOptions& options) {
   GroupSums out{
       Eigen::Map<Matrix>(target.K, n, n),
       Eigen::Map<Matrix>(pairs ? target.observed : nullptr, pairs ? n : 0, pairs ? n : 0),
+      {},
       {}};
   set_zero(out.S, options.threads);
   if (!pairs) return out;
