@@ -55,7 +55,8 @@
 #' | `"centered"`, `pairwise` | `plink2 --make-rel cov`; `plink1.9 --make-rel cov` |
 #' | `"standardized"` | `gemma -gk 2` |
 #' | `"vanraden2"` | `plink2 --make-rel meanimpute` |
-#' | `"vanraden2"`, `pairwise` | `plink2 --make-rel`, `--make-grm-bin`; the same of plink1.9; `gcta --make-grm` |
+#' | `"vanraden2"`, `pairwise` | plink2, plink1.9: `--make-rel`, `--make-grm-bin` |
+#' | | `gcta --make-grm` |
 #' | `"vanraden1"` | `gcta --make-grm-alg 1`, of complete genotypes |
 #'
 #' The package's tests compare with GEMMA, plink2 and plink1.9; what is said of GCTA is by its
@@ -85,11 +86,12 @@
 #'
 #' @return A symmetric numeric matrix of samples x samples with their ids as dimnames, of
 #'   class `kinship`. Its attribute `grm` is a list of `method`, `maf`, `missing`, `hwe`,
-#'   `chr`, `m` (SNPs used), `denominator` (the sum of w d), `dropped` (a named vector: SNPs left out by reason; each is
-#'   counted once, under the first reason that holds), `weighted`, `pairwise`, and of the
-#'   grouping `by` (`"chr"`, `"loco"`, `"group"` or `NULL`) and `part` (the group, or the
-#'   chromosome left out): from it [marker_effects()] knows how K was made. With `pairwise`
-#'   the attribute `observed` is the matrix of numbers of SNPs that both samples have.
+#'   `chr`, `m` (SNPs used), `denominator` (the sum of w d), `dropped` (a named vector: SNPs
+#'   left out by reason; each is counted once, under the first reason that holds),
+#'   `weighted`, `pairwise`, and of the grouping `by` (`"chr"`, `"loco"`, `"group"` or
+#'   `NULL`) and `part` (the group, or the chromosome left out): from it [marker_effects()]
+#'   knows how K was made. With `pairwise` the attribute `observed` is the matrix of numbers
+#'   of SNPs that both samples have.
 #'
 #'   With `by` or `loco` a list of them, of class [kinships]: `lmmfit(..., kinship =
 #'   list(id = Ks[["1"]]))`.
