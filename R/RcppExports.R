@@ -61,8 +61,8 @@ cpp_least_squares <- function(X, y, root) {
     .Call(`_kinlmm_cpp_least_squares`, X, y, root)
 }
 
-cpp_marker_products <- function(source, standardized, filter, A, threads, progress) {
-    .Call(`_kinlmm_cpp_marker_products`, source, standardized, filter, A, threads, progress)
+cpp_marker_products <- function(source, method, filter, A, threads, progress) {
+    .Call(`_kinlmm_cpp_marker_products`, source, method, filter, A, threads, progress)
 }
 
 cpp_score_markers <- function(source, mean, effect, threads, progress) {
@@ -101,8 +101,12 @@ cpp_gwas_scan <- function(null, source, per_marker, filter, threads, nodes, half
     .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, filter, threads, nodes, half_width, callback)
 }
 
-cpp_grm <- function(source, standardized, filter, block, threads, progress) {
-    .Call(`_kinlmm_cpp_grm`, source, standardized, filter, block, threads, progress)
+cpp_grm <- function(source, settings, threads, progress) {
+    .Call(`_kinlmm_cpp_grm`, source, settings, threads, progress)
+}
+
+cpp_set_attributes <- function(x, attributes) {
+    invisible(.Call(`_kinlmm_cpp_set_attributes`, x, attributes))
 }
 
 cpp_ped_inbreeding <- function(sire, dam, threads) {

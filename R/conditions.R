@@ -426,30 +426,86 @@ abort_bimbam_unpack <- function(path, text, call) {
 
 # Kinship ----
 
-# dropped: SNPs left out by reason, named missing, monomorphic and maf, here and below;
-# maf, missing: the limits.
-abort_grm_empty <- function(dropped, maf, missing, call) {
+# dropped: SNPs left out by reason, named chr, weight, group, missing, monomorphic, maf and
+# hwe, here and below; limits: maf, missing, hwe, and the `other` chromosomes.
+abort_grm_empty <- function(dropped, limits, call) {
   abort_kinlmm(c(
     "A relationship matrix needs at least one SNP.",
     "x" = if (sum(dropped) == 0) {
       "{.arg geno} holds none."
     } else {
-      "None of {count(sum(dropped))} is left: {dropped_snps(dropped, maf, missing)}."
+      "None of {count(sum(dropped))} is left: {dropped_snps(dropped, limits)}."
     }
   ), "grm_empty", dropped = dropped, call = call)
 }
 
-inform_grm <- function(used, dropped, maf, missing) {
+# groups: those without a SNP; of chromosomes left out, those whose others have none.
+abort_grm_group <- function(groups, by, limits, call) {
+  abort_kinlmm(c(
+    "Every relationship matrix needs at least one SNP.",
+    "x" = if (by == "loco") {
+      "Without {some_of(groups)} none is left."
+    } else {
+      "None is left in {n_of(length(groups), 'group')}: {some_of(groups)}."
+    },
+    "i" = "SNPs are left out by {.code maf = {limits$maf}}, {.code missing = {limits$missing}}
+           and {.code hwe = {limits$hwe}}, and without variation."
+  ), "grm_empty", groups = groups, call = call)
+}
+
+# unknown: SNPs without a chromosome; only: the single chromosome, or none.
+abort_grm_chromosomes <- function(unknown, only, call) {
+  abort_kinlmm(c(
+    if (unknown > 0) {
+      "To be grouped by chromosome, SNPs must have one."
+    } else {
+      "To leave one chromosome out, there must be two or more."
+    },
+    "x" = if (unknown > 0) {
+      "{n_are(unknown, 'SNP')} without: {.val 0} or {.val {NA}} in the map."
+    } else if (length(only) == 1L) {
+      "All SNPs are on {some_of(only)}."
+    } else {
+      "There is no SNP."
+    }
+  ), "grm_chromosomes", unknown = unknown, call = call)
+}
+
+# ids: SNPs without a weight, or with several.
+abort_grm_weights <- function(ids, call) {
+  abort_kinlmm(c(
+    "Named {.arg weights} must have one for each SNP of {.arg geno}.",
+    "x" = "{n_of(length(ids), 'SNP')} {cli::qty(length(ids))}{?has/have} none or several:
+           {some_of(ids)}."
+  ), "grm_weights", ids = ids, call = call)
+}
+
+# pair: ids; n: pairs, a sample with itself included.
+abort_grm_pairs <- function(pair, n, call) {
+  abort_kinlmm(c(
+    "With {.code pairwise = TRUE} any two samples must have a SNP in common.",
+    "x" = "{n_of(n, 'pair')} {cli::qty(n)}{?has/have} none{if (n > 1) ', the first'}:
+           {some_of(pair)}."
+  ), "grm_pairs", pair = pair, n = n, call = call)
+}
+
+# plan: that of grm_plan().
+inform_grm <- function(used, dropped, limits, plan) {
+  groups <- count(length(plan$sizes))
   inform_kinlmm(c(
-    "Used {count(used)} of {count(used + sum(dropped))} SNPs.",
-    "i" = if (sum(dropped) > 0) "Left out: {dropped_snps(dropped, maf, missing)}."
+    "Used {count(used)} of {count(used + sum(dropped))} SNPs{switch(
+       c(plan$by, '')[[1L]], loco = paste(', without one of', groups, 'chromosomes each'),
+       chr = paste(', on', groups, 'chromosomes'), group = paste(', in', groups, 'groups'))}.",
+    "i" = if (sum(dropped) > 0) "Left out: {dropped_snps(dropped, limits)}."
   ), "grm")
 }
 
-dropped_snps <- function(dropped, maf, missing) {
-  reasons <- c(paste0("with more than ", 100 * missing, "% missing"), "monomorphic",
-               paste("with a minor allele frequency below", maf))
-  some_of(paste(count(dropped), reasons)[dropped > 0], quote = FALSE)
+dropped_snps <- function(dropped, limits) {
+  reasons <- fate_reasons(limits)
+  reasons[["chr"]] <- paste0("on other chromosomes (", limits$other, ")")
+  reasons[c("weight", "group")] <- c("of weight 0", "in no group")
+  dropped <- dropped[dropped > 0]
+  paste(paste(count(dropped), reasons[names(dropped)]), collapse = ", ")
 }
 
 # "The relationship matrix of `id`", where it is that of a grouping factor.
@@ -699,6 +755,23 @@ abort_precision <- function(group, arg, call) {
     "x" = "That in {.arg {arg}} is singular or has a negative eigenvalue.",
     "i" = "Is it the relationship matrix itself? Then give it without {.fun precision}."
   ), "precision", "numeric", group = group, call = call)
+}
+
+# unknown, known: names.
+abort_kinships_names <- function(unknown, known, call) {
+  abort_kinlmm(c(
+    "Relationship matrices can only be taken by the names that are there.",
+    "x" = "{n_are(length(unknown), 'name')} not: {some_of(unknown)}.",
+    "i" = "Names are {some_of(known)}."
+  ), "kinships_names", unknown = unknown, call = call)
+}
+
+# missing: ids of K that L lacks, of n.
+abort_epistatic_ids <- function(missing, n, call) {
+  abort_kinlmm(c(
+    "{.arg L} must hold every id of {.arg K}.",
+    "x" = "{count(length(missing))} of {count(n)} are not there: {some_of(missing)}."
+  ), "kinship_ids", missing = missing, call = call)
 }
 
 # Model ----
@@ -1773,6 +1846,15 @@ abort_marker_term <- function(terms, asked, call) {
       "No term of {.arg fit} has one."
     }
   ), "marker_term", terms = terms, call = call)
+}
+
+# why: a clause.
+abort_marker_method <- function(term, why, call) {
+  abort_kinlmm(c(
+    "Marker effects need a matrix of additive effects, all SNPs weighed alike and missing
+     genotypes replaced by the mean.",
+    "x" = "The matrix of {.val {term}} {why}."
+  ), "marker_kernel", call = call)
 }
 
 # missing: ids of the kernel, of which there are n, that have no genotypes.

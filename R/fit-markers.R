@@ -12,8 +12,10 @@
 #' it may be singular, as a centred one always is, and W is read by blocks of SNPs: n x m
 #' numbers are never in memory.
 #'
-#' W is centred, for `"standardized"` also scaled, by means of the individuals from which K
-#' was made, in the fit or not. These means are the origin of all predictions:
+#' W is centred, for `"standardized"` and `"vanraden2"` also scaled, by means of the
+#' individuals from which K was made, in the fit or not. Matrices of dominance, of weighted
+#' SNPs and of pairwise complete genotypes are refused. These means are the origin of all
+#' predictions:
 #' `predict()` returns the sum over SNPs of (x - mean) times the effect of a copy, on the
 #' scale and from the origin of [blup()]. For individuals of K it is the value that `blup()`
 #' has; for others, the value that they would have had as individuals without records in a
@@ -37,8 +39,8 @@
 #'   (`"(Intercept)"`, or the name of a slope).
 #' @param pev (`logical(1)`) also the prediction error variances of the effects; that takes
 #'   about as long as a relationship matrix.
-#' @param method,maf,missing as for [grm()]; used only where the matrix does not say how it
-#'   was made. By default those of `grm()`.
+#' @param method,maf,missing,hwe as for [grm()]; used only where the matrix does not say how
+#'   it was made. By default those of `grm()`.
 #' @param object,x what `marker_effects()` returned. Rows may be left out, as in
 #'   `effects[effects$chr == "5", ]`: predictions then are the part of these SNPs.
 #' @param newgeno genotypes to predict from. SNPs are matched by id, and their alleles
@@ -67,7 +69,8 @@
 #'   of the new samples with those of the fit, for which both genotypes are read again.
 #'
 #' @section Errors:
-#' `kinlmm_error_marker_kernel` if K is not that of `geno`, `kinlmm_error_marker_term` if the
+#' `kinlmm_error_marker_kernel` if K is not that of `geno`, or is one of dominance, of
+#' weighted SNPs or of pairwise complete genotypes, `kinlmm_error_marker_term` if the
 #' term or its effect is not clear, `kinlmm_error_marker_ids` if individuals of K have no
 #' genotypes or ids of SNPs are repeated, `kinlmm_error_marker_none` if no SNP of `newgeno`
 #' can be used; all below `kinlmm_error_input`.
@@ -160,7 +163,9 @@ kernel_loadings <- function(fit, at) {
 kernel_markers <- function(fit, at, geno, settings, call) {
   kernel <- fit$random[[at$label]]$kernel
   note <- attr(kernel, "grm")
+  check_marker_note(note, at$label, call)
   settings <- kernel_settings(note, settings, call)
+  geno <- geno[, kernel_snps(geno$map, note, call)]
   ids <- rownames(kernel)
   rows <- match(ids, plain_numbers(sample_ids(geno), ids))
   if (anyNA(rows)) abort_marker_samples(ids[is.na(rows)], length(ids), call)
@@ -176,11 +181,11 @@ kernel_markers <- function(fit, at, geno, settings, call) {
   probe <- cos(seq_along(ids)^2)
   A[rows, 2L] <- probe
   found <- with_progress("Marker effects", ncol(geno), function(tick) {
-    cpp_marker_products(core_source(geno), settings$method == "standardized",
+    cpp_marker_products(core_source(geno), settings$method,
                         marker_filter(settings$maf, settings$missing, settings$hwe), A,
                         n_threads(call), tick)
   })
-  found <- check_core(found, bed_errors(geno$n_file, geno$m_file, call), call)
+  found <- check_core(found, source_errors(geno$n_file, geno$m_file, call), call)
   used <- length(found$used)
   if (!is.null(note) && !identical(as.numeric(note$m), as.numeric(used))) {
     abort_marker_kernel(at$label, c(note$m, used), NULL, call)
@@ -195,10 +200,32 @@ kernel_settings <- function(note, asked, call) {
   if (!is.null(note$maf)) return(c(note, if (is.null(note$hwe)) list(hwe = 0)))
   pick <- function(name, default) if (is.null(asked[[name]])) default else asked[[name]]
   method <- if (is.null(note)) pick("method", "centered") else note$method
-  list(method = check_choice(method, c("centered", "standardized"), "method", call),
+  additive <- c("centered", "standardized", "vanraden1", "vanraden2")
+  list(method = check_choice(method, additive, "method", call),
        maf = check_number(pick("maf", 0.01), 0, 0.5, "maf", call),
        missing = check_number(pick("missing", 0.05), 0, 1, "missing", call),
        hwe = check_number(pick("hwe", 0), 0, 1, "hwe", call))
+}
+
+# Matrices that no variance per SNP gives, or one that the note does not hold.
+check_marker_note <- function(note, label, call) {
+  why <- if (c(note$method, "")[[1L]] %in% c("dominance", "vitezica")) {
+    "is one of dominance"
+  } else if (isTRUE(note$weighted)) {
+    "has weights for its SNPs"
+  } else if (isTRUE(note$pairwise)) {
+    "leaves missing genotypes out pair by pair"
+  }
+  if (!is.null(why)) abort_marker_method(label, why, call)
+}
+
+# Places in the map of the SNPs on the chromosomes that the note says.
+kernel_snps <- function(map, note, call) {
+  if (is.null(note$chr)) return(seq_len(nrow(map)))
+  here <- seq_len(nrow(map)) %in% on_chromosomes(map, note$chr, call)
+  if (identical(note$by, "chr")) here <- here & map$chr %in% note$part
+  if (identical(note$by, "loco")) here <- here & !map$chr %in% note$part
+  which(here)
 }
 
 # K v = factor W W'v
@@ -249,7 +276,7 @@ predict.marker_effects <- function(object, newgeno, fit = NULL, geno = NULL, ...
                       recoded_mean(2 * object$eaf[matched$from], matched$sign),
                       object$effect[matched$from] * matched$sign, n_threads(call), tick)
   })
-  found <- check_core(found, bed_errors(newgeno$n_file, newgeno$m_file, call), call)
+  found <- check_core(found, source_errors(newgeno$n_file, newgeno$m_file, call), call)
   values <- stats::setNames(found$values, sample_ids(newgeno))
   if (is.null(fit)) return(values)
   error <- marker_errors(object, newgeno, matched, fit, as_genotypes(geno), call)
@@ -311,7 +338,7 @@ marker_errors <- function(object, newgeno, matched, fit, geno, call) {
       cpp_cross_kernel(core_source(new[some, ]), recoded, core_source(old), scale,
                        n_threads(call), tick)
     })
-    cross <- check_core(cross, bed_errors(new$n_file, new$m_file, call), call)
+    cross <- check_core(cross, source_errors(new$n_file, new$m_file, call), call)
     own_errors(fit, at, found$factor * cross$K, found$factor * cross$diagonal, ids)
   })
   do.call(rbind, unname(out))

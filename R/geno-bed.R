@@ -57,13 +57,13 @@ read_bed <- function(prefix) {
   samples <- read_fam(paths[[3L]], call)
   n <- nrow(samples)
   m <- nrow(map)
-  check_core(cpp_bed_check(enc2native(paths[[1L]]), n, m), bed_errors(n, m, call), call)
+  check_core(cpp_bed_check(enc2native(paths[[1L]]), n, m), source_errors(n, m, call), call)
   path <- normalizePath(paths[[1L]], winslash = "/")
   new_genotypes("bed", samples, map, path = path)
 }
 
 # What the core may say about genotypes; a .bed is one of n samples and m SNPs.
-bed_errors <- function(n, m, call) {
+source_errors <- function(n, m, call) {
   c(bimbam_errors(call), list(
     bed_missing = function(data, subject) {
       abort_bed_missing(subject, files_with_prefix(sub("\\.bed$", "", subject)), call)

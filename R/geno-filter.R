@@ -98,7 +98,7 @@ fate_reasons <- function(filter) {
     missing = paste0("with more than ", 100 * filter$missing, "% missing"),
     monomorphic = "monomorphic",
     maf = paste("with a minor allele frequency below", filter$maf),
-    hwe = paste("with a Hardy-Weinberg p below", filter$hwe))
+    hwe = paste("with a Hardy-Weinberg p-value below", filter$hwe))
 }
 
 # Chromosomes ----

@@ -85,7 +85,7 @@ compute_snp_stats <- function(geno, filter, test, midp, call) {
   result <- with_progress("Statistics of SNPs", ncol(geno), function(tick) {
     cpp_snp_stats(core_source(geno), filter, test, midp, threads, tick)
   })
-  check_core(result, bed_errors(geno$n_file, geno$m_file, call), call)
+  check_core(result, source_errors(geno$n_file, geno$m_file, call), call)
 }
 
 #' @rdname snp_stats
@@ -97,7 +97,7 @@ sample_stats <- function(geno, chr = "autosomes") {
   raw <- with_progress("Statistics of samples", ncol(geno), function(tick) {
     cpp_sample_stats(core_source(geno), threads, tick)
   })
-  raw <- check_core(raw, bed_errors(geno$n_file, geno$m_file, call), call)
+  raw <- check_core(raw, source_errors(geno$n_file, geno$m_file, call), call)
   homozygous <- raw$calls - raw$heterozygous
   out <- data.frame(id = sample_ids(geno), n = raw$observed,
                     missing = 1 - quotient(raw$observed, rep(ncol(geno), nrow(geno))),

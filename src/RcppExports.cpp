@@ -230,18 +230,18 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_marker_products
-Rcpp::List cpp_marker_products(Rcpp::List source, bool standardized, Rcpp::List filter, Rcpp::NumericMatrix A, int threads, SEXP progress);
-RcppExport SEXP _kinlmm_cpp_marker_products(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP filterSEXP, SEXP ASEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+Rcpp::List cpp_marker_products(Rcpp::List source, std::string method, Rcpp::List filter, Rcpp::NumericMatrix A, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_marker_products(SEXP sourceSEXP, SEXP methodSEXP, SEXP filterSEXP, SEXP ASEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
-    Rcpp::traits::input_parameter< bool >::type standardized(standardizedSEXP);
+    Rcpp::traits::input_parameter< std::string >::type method(methodSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type A(ASEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_marker_products(source, standardized, filter, A, threads, progress));
+    rcpp_result_gen = Rcpp::wrap(cpp_marker_products(source, method, filter, A, threads, progress));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -376,19 +376,28 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_grm
-Rcpp::List cpp_grm(Rcpp::List source, bool standardized, Rcpp::List filter, int block, int threads, SEXP progress);
-RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP filterSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+Rcpp::List cpp_grm(Rcpp::List source, Rcpp::List settings, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP settingsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
-    Rcpp::traits::input_parameter< bool >::type standardized(standardizedSEXP);
-    Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
-    Rcpp::traits::input_parameter< int >::type block(blockSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type settings(settingsSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_grm(source, standardized, filter, block, threads, progress));
+    rcpp_result_gen = Rcpp::wrap(cpp_grm(source, settings, threads, progress));
     return rcpp_result_gen;
+END_RCPP
+}
+// cpp_set_attributes
+void cpp_set_attributes(SEXP x, Rcpp::List attributes);
+RcppExport SEXP _kinlmm_cpp_set_attributes(SEXP xSEXP, SEXP attributesSEXP) {
+BEGIN_RCPP
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< SEXP >::type x(xSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type attributes(attributesSEXP);
+    cpp_set_attributes(x, attributes);
+    return R_NilValue;
 END_RCPP
 }
 // cpp_ped_inbreeding
@@ -709,7 +718,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_sample_stats", (DL_FUNC) &_kinlmm_cpp_sample_stats, 3},
     {"_kinlmm_cpp_bed_write", (DL_FUNC) &_kinlmm_cpp_bed_write, 5},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 8},
-    {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 6},
+    {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 4},
+    {"_kinlmm_cpp_set_attributes", (DL_FUNC) &_kinlmm_cpp_set_attributes, 2},
     {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
     {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},

@@ -12,12 +12,12 @@ constexpr Index kBlock = 256;
 
 // W'A and W W'A of the kernel that cpp_grm() with these settings gives; used: 1-based.
 // [[Rcpp::export]]
-Rcpp::List cpp_marker_products(Rcpp::List source, bool standardized, Rcpp::List filter,
+Rcpp::List cpp_marker_products(Rcpp::List source, std::string method, Rcpp::List filter,
                                Rcpp::NumericMatrix A, int threads, SEXP progress) {
   return glue::guarded([&] {
     const auto geno = glue::open_source(source, threads);
     GrmOptions options;
-    options.standardized = standardized;
+    options.method = as_grm_method(method);
     options.filter = glue::as_filter(filter);
     options.block = kBlock;
     options.threads = threads;

@@ -26,9 +26,9 @@ Matrix used_columns(const Matrix& X, const std::vector<Index>& used) {
   return out;
 }
 
-GrmOptions settings(bool standardized, Index block) {
+GrmOptions settings(GrmMethod method, Index block) {
   GrmOptions options;
-  options.standardized = standardized;
+  options.method = method;
   options.block = block;
   options.threads = 2;
   return options;
@@ -40,9 +40,10 @@ TEST(the_products_of_markers_are_those_of_their_kernel) {
   const Matrix X = counts_with_missing(31, 83, 7);
   const Matrix A = Matrix::Random(31, 2);
   Monitor monitor;
-  for (const bool standardized : {false, true}) {
+  for (const GrmMethod method :
+       {GrmMethod::centered, GrmMethod::standardized, GrmMethod::vanraden2}) {
     for (const Index block : {1, 10, 83, 100}) {
-      const GrmOptions options = settings(standardized, block);
+      const GrmOptions options = settings(method, block);
       auto source = whole(X);
       Matrix K(31, 31);
       const GrmCounts counts = grm(source, options, monitor, K);

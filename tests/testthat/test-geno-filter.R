@@ -94,7 +94,7 @@ test_that("a filter of nothing keeps everything and has nothing to report", {
   expect_identical(dim(none), c(4L, 0L))
   # all heterozygous: not rare, and far from Hardy-Weinberg's proportions
   wide <- matrix(1, 40, 1, dimnames = list(1:40, "rs1"))
-  expect_message(out <- filter_snps(wide, hwe = 1e-6), "Hardy-Weinberg p below 1e-06")
+  expect_message(out <- filter_snps(wide, hwe = 1e-6), "Hardy-Weinberg p-value below 1e-06")
   expect_identical(ncol(out), 0L)
 })
 

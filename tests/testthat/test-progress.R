@@ -26,11 +26,14 @@ test_that("long work calls back between blocks", {
   G <- random_genotypes(6, 30, missing = 0)
   seen <- NULL
   tick <- function(done, total) seen <<- rbind(seen, c(done, total))
-  cpp_grm(core_source(as_genotypes(G)), FALSE, marker_filter(0, 1), 12L, 1L, tick)
+  settings <- list(method = "centered", filter = marker_filter(0, 1), weights = NULL,
+                   sizes = 30L, leave_out = FALSE, pairwise = FALSE, block = 12L,
+                   instructions = "automatic")
+  cpp_grm(core_source(as_genotypes(G)), settings, 1L, tick)
   expect_identical(seen, cbind(c(12, 24, 30), 30))
   fail <- function(done, total) stop("enough")
   expect_error(
-    cpp_grm(core_source(as_genotypes(G)), FALSE, marker_filter(0, 1), 12L, 1L, fail),
+    cpp_grm(core_source(as_genotypes(G)), settings, 1L, fail),
     "enough"
   )
 })
