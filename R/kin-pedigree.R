@@ -65,19 +65,37 @@
 #'   pedigree_kinship(pedigree, inverse = TRUE)
 #' }
 #' @export
-pedigree_kinship <- function(pedigree, inverse = FALSE) {
+pedigree_kinship <- function(pedigree, inverse = FALSE,
+                             type = c("additive", "dominance")) {
   call <- rlang::current_env()
   check_flag(inverse)
+  type <- check_choice(type, c("additive", "dominance"))
+  if (inverse && type == "dominance") {
+    abort_argument("inverse", "FALSE for dominance", "TRUE", call)
+  }
   if (inverse && !requireNamespace("Matrix", quietly = TRUE)) {
     abort_package("Matrix", "pedigree_kinship(inverse = TRUE)", call)
   }
   if (missing(pedigree)) abort_argument("pedigree", "given", "missing", call)
   ped <- read_pedigree(pedigree, "pedigree", call)
-  n <- length(ped$id)
   if (!inverse) {
-    A <- check_core(cpp_ped_relationship(ped$sire, ped$dam), pedigree_errors(ped, call))$A
-    return(structure(A, dimnames = list(ped$id, ped$id)))
+    K <- pedigree_relationship(ped, call)
+    if (type == "dominance") K <- cpp_ped_dominance(ped$sire, ped$dam, K)
+    dimnames(K) <- list(ped$id, ped$id)
+    method <- switch(type, additive = "pedigree", dominance = "pedigree dominance")
+    return(new_kinship(K, list(method = method)))
   }
+  pedigree_inverse(ped, call)
+}
+
+# A of all animals of read_pedigree(), without names.
+pedigree_relationship <- function(ped, call) {
+  check_core(cpp_ped_relationship(ped$sire, ped$dam), pedigree_errors(ped, call))$A
+}
+
+# A^-1 of all animals of read_pedigree().
+pedigree_inverse <- function(ped, call) {
+  n <- length(ped$id)
   Q <- cpp_ped_inverse(ped$sire, ped$dam, n_threads(call))
   Q <- check_core(Q, pedigree_errors(ped, call))
   Matrix::sparseMatrix(i = Q$i, p = Q$p, x = Q$x, dims = c(n, n), symmetric = TRUE,
