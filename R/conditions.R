@@ -1667,7 +1667,8 @@ abort_pedigree_ids <- function(arg, rows, ids, call) {
 abort_pedigree_sexes <- function(arg, ids, call) {
   abort_kinlmm(c(
     "No animal of {.arg {arg}} can be both a sire and a dam.",
-    "x" = "{n_are(length(ids), 'animal')} both: {some_of(ids)}."
+    "x" = "{n_are(length(ids), 'animal')} both: {some_of(ids)}.",
+    "i" = "{.code hermaphrodites = TRUE} allows it in {.fun pedigree_kinship}."
   ), "pedigree_sexes", ids = ids, call = call)
 }
 
@@ -1852,7 +1853,7 @@ abort_single_step_tune <- function(means, call) {
   ), "single_step_tune", means = means, call = call)
 }
 
-# what: see invert_genomic().
+# what: see check_definite().
 abort_single_step_singular <- function(what, call) {
   abort_kinlmm(c(
     switch(what,
@@ -1866,7 +1867,7 @@ abort_single_step_singular <- function(what, call) {
     ),
     "i" = switch(what,
       G = "A larger {.arg blend} makes it positive definite if {.arg G} is semi-definite.",
-      inner = "No {.arg omega} up to 1 leads to this."
+      inner = "With an {.arg omega} of at most 1 it always is."
     )
   ), "single_step_singular", "numeric", call = call)
 }

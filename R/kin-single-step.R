@@ -43,6 +43,7 @@
 #'   Aguilar et al. (2010). With 0, H^-1 needs a G that is positive definite: one of fewer
 #'   SNPs than animals is not.
 #' @param tune `TRUE` (the default) or `FALSE`.
+#' @param hermaphrodites As for [pedigree_kinship()].
 #'
 #' @return A matrix of all animals, ids as row and column names, in the order of
 #'   [pedigree_kinship()]: H of class `kinship`, or with `inverse = TRUE` H^-1 as a sparse
@@ -108,7 +109,7 @@
 #' head(blup(fit))
 #' @export
 single_step <- function(pedigree, G, inverse = FALSE, tau = 1, omega = 1, blend = 0.05,
-                        tune = TRUE) {
+                        tune = TRUE, hermaphrodites = FALSE) {
   call <- rlang::current_env()
   check_flag(inverse)
   tau <- check_positive(tau)
@@ -120,9 +121,11 @@ single_step <- function(pedigree, G, inverse = FALSE, tau = 1, omega = 1, blend 
   }
   if (missing(pedigree)) abort_argument("pedigree", "given", "missing", call)
   if (missing(G)) abort_argument("G", "given", "missing", call)
-  ped <- read_pedigree(pedigree, "pedigree", call)
+  ped <- read_pedigree(pedigree, "pedigree", call, hermaphrodites)
   G <- check_genomic(G, ped$id, call)
   at <- match(rownames(G), ped$id)
+  G <- G[order(at), order(at), drop = FALSE]
+  at <- sort(at)
   A22 <- pedigree_block(ped, at, call)
   mixed <- mix_genomic(G, A22, blend, tune, call)
   if (inverse) return(single_step_inverse(ped, at, mixed$G, A22, tau, omega, call))
@@ -174,16 +177,18 @@ genomic_scale <- function(G, A22, call) {
   c(a = target[[1L]] - b * g[[1L]], b = b)
 }
 
+# `at` ascends.
 single_step_inverse <- function(ped, at, G, A22, tau, omega, call) {
-  m <- length(at)
-  extra <- tau * invert_genomic(G, "G", call) - omega * invert_genomic(A22, "A22", call)
-  upper <- which(upper.tri(extra, diag = TRUE))
-  i <- at[(upper - 1L) %% m + 1L]
-  j <- at[(upper - 1L) %/% m + 1L]
+  pedigree <- invert_genomic(A22, "A22", call)
+  extra <- tau * invert_genomic(G, "G", call) - omega * pedigree
+  # what the genotyped have in H^-1 once the others are eliminated
+  if (omega > 1) check_definite(extra + pedigree, "inner", call)
   n <- length(ped$id)
-  block <- Matrix::sparseMatrix(i = pmin(i, j), j = pmax(i, j), x = extra[upper],
-                                dims = c(n, n), symmetric = TRUE,
-                                dimnames = list(ped$id, ped$id))
+  columns <- integer(n)
+  columns[at] <- seq_along(at)
+  block <- Matrix::sparseMatrix(i = at[sequence(seq_along(at))], p = c(0L, cumsum(columns)),
+                                x = extra[upper.tri(extra, diag = TRUE)], dims = c(n, n),
+                                symmetric = TRUE, dimnames = list(ped$id, ped$id))
   pedigree_inverse(ped, call) + block
 }
 
@@ -195,7 +200,7 @@ single_step_direct <- function(ped, at, G, A22, tau, omega, call) {
   }
   H <- pedigree_relationship(ped, call)
   rest <- setdiff(seq_along(ped$id), at)
-  R <- chol(A22)
+  R <- check_definite(A22, "A22", call)
   B <- backsolve(R, backsolve(R, H[at, rest, drop = FALSE], transpose = TRUE))
   change <- G - A22
   across <- change %*% B
@@ -213,10 +218,13 @@ symmetric_product <- function(X, Y) {
   (P + t(P)) / 2
 }
 
-# what: "G", "A22", or "inner" for the inverse of what takes the place of G.
-invert_genomic <- function(K, what, call) {
+invert_genomic <- function(K, what, call) chol2inv(check_definite(K, what, call))
+
+# Its Cholesky factor. what: "G", "A22", or "inner" for the inverse of what takes the place
+# of G.
+check_definite <- function(K, what, call) {
   R <- tryCatch(chol(K), error = function(e) NULL)
   # a pivot is what the ids before leave of an element of the diagonal
   if (is.null(R) || any(diag(R)^2 <= 1e-13 * diag(K))) abort_single_step_singular(what, call)
-  chol2inv(R)
+  R
 }

@@ -396,7 +396,9 @@ SparseUpper inverse_relationship(const Pedigree& ped, const Vector& D) {
       if (dam >= 0) add(dam, self, -0.5 * alpha);
       if (sire >= 0) add(sire, sire, 0.25 * alpha);
       if (dam >= 0) add(dam, dam, 0.25 * alpha);
-      if (sire >= 0 && dam >= 0) add(sire, dam, 0.25 * alpha);
+      if (sire < 0 || dam < 0) continue;
+      // once for both triangles; on the diagonal they are one
+      add(sire, dam, sire == dam ? 0.5 * alpha : 0.25 * alpha);
     }
   };
   each([&](int a, int b, double) {

@@ -8,8 +8,8 @@
 
 namespace kinlmm {
 
-// Parents of n animals, 0-based, -1 if unknown; in any order. No animal is both a sire
-// and a dam.
+// Parents of n animals, 0-based, -1 if unknown; in any order. An animal may be both a
+// sire and a dam, even of one animal (selfing).
 struct Pedigree {
   std::vector<int> sire, dam;
   Index size() const { return static_cast<Index>(sire.size()); }
