@@ -48,9 +48,9 @@
 #' @section Errors:
 #' All below `kinlmm_error_input`: `kinlmm_error_pedigree_columns` (a column is missing),
 #' `_pedigree_ids` (ids that are missing or repeated), `_pedigree_sexes` (an animal is a
-#' sire and a dam, in one row or in several, without `hermaphrodites`), `_pedigree_loop` (an animal is its own
-#' ancestor; the error prints the loop and holds `ids`). `kinlmm_error_package` if 'Matrix'
-#' is not there.
+#' sire and a dam, in one row or in several, without `hermaphrodites`), `_pedigree_loop`
+#' (an animal is its own ancestor; the error prints the loop and holds `ids`).
+#' `kinlmm_error_package` if 'Matrix' is not there.
 #'
 #' @references
 #' Henderson CR (1976). A simple method for computing the inverse of a numerator
@@ -72,7 +72,8 @@
 #' coefficients in large populations. *Journal of Animal Breeding and Genetics* 122,
 #' 325-331. \doi{10.1111/j.1439-0388.2005.00538.x}
 #'
-#' @seealso [simulate_pedigree()]; [single_step()] with genotypes; [precision()] for A^-1 in [lmmfit()].
+#' @seealso [simulate_pedigree()]; [single_step()] with genotypes; [precision()] for A^-1 in
+#'   [lmmfit()].
 #' @examples
 #' # c and d are full sibs, e is the child of both
 #' pedigree <- data.frame(id = c("c", "d", "e"), sire = c("a", "a", "c"),
@@ -173,11 +174,12 @@ read_pedigree <- function(x, arg, call, hermaphrodites = FALSE) {
 
 # Ids as text, NA where unknown; whole numbers without an exponent.
 pedigree_ids <- function(x) {
-  if (is.numeric(x)) {
+  # 64-bit integers are no doubles, and have as.character() of their own
+  if (is.numeric(x) && !inherits(x, "integer64")) {
     whole <- is.finite(x) & x == round(x)
     text <- as.character(x)
     text[whole] <- sprintf("%.0f", as.double(x[whole]))
-    x <- text
+    x <- replace(text, is.nan(x), NA)
   }
   x <- as.character(x)
   x[x %in% c("", "0")] <- NA

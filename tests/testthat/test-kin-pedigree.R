@@ -144,6 +144,8 @@ test_that("ids may be numbers, factors or text, and unknown parents NA, 0 or emp
                      dam = c(NA, "0", "200000"), stringsAsFactors = TRUE)
   expect_identical(pedigree_kinship(numbers), pedigree_kinship(text))
   expect_identical(rownames(pedigree_kinship(numbers)), c("100000", "200000", "3"))
+  expect_identical(pedigree_kinship(transform(numbers, dam = c(NaN, NA, 2e5))),
+                   pedigree_kinship(text))
   expect_identical(dim(pedigree_kinship(mrode[0, ])), c(0L, 0L))
   expect_length(inbreeding(mrode[0, ]), 0)
   skip_if_not_installed("Matrix")
