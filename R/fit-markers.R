@@ -160,6 +160,8 @@ kernel_loadings <- function(fit, at) {
 kernel_markers <- function(fit, at, geno, settings, call) {
   kernel <- fit$random[[at$label]]$kernel
   note <- attr(kernel, "grm")
+  # made of something else than SNPs
+  if (is.null(note[["m"]])) note <- NULL
   settings <- kernel_settings(note, settings, call)
   ids <- rownames(kernel)
   rows <- match(ids, plain_numbers(sample_ids(geno), ids))

@@ -18,11 +18,11 @@
 #' G must be on the scale of A before the two can be mixed. It is changed in this order:
 #'
 #' * `tune`: to a + b G, so that its mean diagonal and its mean off-diagonal element are
-#'   those of A22 (Chen et al. 2011; Vitezica et al. 2011; Christensen et al. 2012). G from
-#'   allele frequencies of the genotyped animals takes these as the base population, A the
-#'   founders; a accounts for what they have in common, b for the reduced variance. It also
-#'   makes the scale of G irrelevant: any `method` of [grm()] may be used. (With one
-#'   genotyped animal, b is 1.)
+#'   those of A22 (Chen et al. 2011; Christensen et al. 2012; why: Vitezica et al. 2011). G
+#'   from allele frequencies of the genotyped animals takes these as the base population, A
+#'   the founders; a accounts for what they have in common, b for the reduced variance. It
+#'   also makes the scale of G irrelevant: any additive `method` of [grm()] may be used.
+#'   (With one genotyped animal, b is 1.)
 #' * `blend`: to (1 - w) G + w A22, which makes it invertible and gives the share w of the
 #'   genetic variance to what markers do not see (Aguilar et al. 2010; Christensen and Lund
 #'   2010).

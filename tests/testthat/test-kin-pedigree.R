@@ -163,6 +163,19 @@ test_that("a model takes the inverse by precision()", {
                tolerance = 1e-10)
 })
 
+test_that("relationships of a pedigree have neither effects nor numbers of SNPs", {
+  withr::local_seed(3)
+  ped <- simulate_pedigree(10, children = 4)
+  geno <- simulate_genotypes(pedigree = ped, m = 100)
+  A <- pedigree_kinship(ped)
+  D <- pedigree_kinship(ped, type = "dominance")
+  data <- simulate_trait(ped, h2 = 0.8)
+  fit <- lmmfit(y ~ 1 + (1 | id), data, kinship = list(id = A))
+  expect_error(marker_effects(fit, geno), class = "kinlmm_error_marker_kernel")
+  two <- lmmfit(y ~ 1 + kin(1 | id, A) + kin(1 | id, D), data)
+  expect_error(h2_partition(two), "SNPs", class = "kinlmm_error_partition")
+})
+
 test_that("what is no pedigree is refused by name", {
   expect_error(inbreeding(1), class = "kinlmm_error_argument")
   expect_error(pedigree_kinship(mrode, NA), class = "kinlmm_error_argument")
