@@ -84,16 +84,17 @@ closed <- simulate_pedigree(100, children = 2, dams = 200, generations = 25)[1:3
 closed_F <- inbreeding(closed)
 mixed <- closed[sample(nrow(closed)), ]
 
-# Generations that overlap: parents among the 60,000 animals before, 2% of them unknown.
+# Generations that overlap: parents among the 60,000 animals before, 2% of them unknown; one
+# animal in 100 is a sire, one in 2 may be a dam.
 set.seed(2)
 n <- 1000000L
 i <- seq_len(n)
-earlier <- function(odd) {
-  parent <- 2 * floor((i - 1 - stats::runif(n) * 60000) / 2) - odd
+earlier <- function(every, odd) {
+  parent <- every * floor((i - 1 - stats::runif(n) * 60000) / every) - odd
   parent[parent < 1 | stats::runif(n) < 0.02] <- NA
   as.character(as.integer(parent))
 }
-overlapping <- data.frame(id = as.character(i), sire = earlier(1), dam = earlier(0))
+overlapping <- data.frame(id = as.character(i), sire = earlier(100, 1), dam = earlier(2, 0))
 
 # The last generation of 3,000 of `closed` has genotypes: relationships like those of A.
 genotyped <- function(ped, m) {
@@ -116,7 +117,7 @@ describe_pedigree <- c(
                   "mean F of the last ", format(mean(tail(closed_F, 40000)), digits = 2),
                   ", largest ", format(max(closed_F), digits = 2)),
   mixed = "the same in random order",
-  overlapping = "1,000,000 animals, overlapping generations, 2% of parents unknown",
+  overlapping = "1,000,000 animals, overlapping generations, 10,000 sires, 2% of parents unknown",
   genotyped = "the first, 3,000 of the last generation genotyped",
   small = paste(format(nrow(small), big.mark = ","), "animals, 5 generations, dense result")
 )
