@@ -1,10 +1,10 @@
 # Pedigrees: the inverse of A of a million animals, inbreeding, A of 5,000, the inverse of
-# H, beside nadiv and pedigreemm; every measurement in a process of its own.
+# H, beside nadiv; every measurement in a process of its own.
 #
 #   Rscript bench/pedigree.R [runs]                writes bench/results/pedigree.md
 #
-# Needs kinlmm and Matrix; nadiv and pedigreemm are taken where they are installed. Run it
-# from the root of the sources.
+# Needs kinlmm and Matrix; nadiv is taken where it is installed. Run it from the root of the
+# sources.
 
 suppressMessages(library(kinlmm))
 arguments <- commandArgs(TRUE)
@@ -20,17 +20,7 @@ ways <- list(
   "nadiv::prepPed, makeAinv" = function(ped) {
     nadiv::makeAinv(nadiv::prepPed(ped[c("id", "dam", "sire")]))
   },
-  "nadiv::makeA" = function(ped) nadiv::makeA(ped[c("id", "dam", "sire")]),
-  "pedigreemm::getAInv" = function(ped) {
-    place <- function(parent) match(parent, ped$id)
-    ped <- pedigreemm::pedigree(sire = place(ped$sire), dam = place(ped$dam), label = ped$id)
-    pedigreemm::getAInv(ped)
-  },
-  "pedigreemm::getA" = function(ped) {
-    place <- function(parent) match(parent, ped$id)
-    ped <- pedigreemm::pedigree(sire = place(ped$sire), dam = place(ped$dam), label = ped$id)
-    pedigreemm::getA(ped)
-  }
+  "nadiv::makeA" = function(ped) nadiv::makeA(ped[c("id", "dam", "sire")])
 )
 
 megabytes <- function(what) {
@@ -38,7 +28,8 @@ megabytes <- function(what) {
   as.numeric(gsub("[^0-9]", "", line)) / 1024
 }
 
-# One measurement: seconds and those of all processors, the peak of the process from here on, and what it held before.
+# One measurement: seconds and those of all processors, the peak of the process from here
+# on, and what it held before.
 if (identical(arguments[1], "--run")) {
   ped <- readRDS(arguments[[3]])
   package <- sub("::.*", "", arguments[[2]])
@@ -117,15 +108,16 @@ describe_pedigree <- c(
                   "mean F of the last ", format(mean(tail(closed_F, 40000)), digits = 2),
                   ", largest ", format(max(closed_F), digits = 2)),
   mixed = "the same in random order",
-  overlapping = "1,000,000 animals, overlapping generations, 10,000 sires, 2% of parents unknown",
+  overlapping = paste("1,000,000 animals, overlapping generations, 10,000 sires, 2% of",
+                      "parents unknown"),
   genotyped = "the first, 3,000 of the last generation genotyped",
   small = paste(format(nrow(small), big.mark = ","), "animals, 5 generations, dense result")
 )
 plan <- list(
-  c("A^-1", "closed"), c("nadiv::makeAinv", "closed"), c("pedigreemm::getAInv", "closed"),
+  c("A^-1", "closed"), c("nadiv::makeAinv", "closed"),
   c("A^-1", "mixed"), c("nadiv::prepPed, makeAinv", "mixed"), c("A^-1", "overlapping"),
   c("inbreeding", "closed"), c("H^-1", "genotyped"), c("A", "small"),
-  c("nadiv::makeA", "small"), c("pedigreemm::getA", "small"), c("dominance", "small")
+  c("nadiv::makeA", "small"), c("dominance", "small")
 )
 package <- vapply(plan, function(one) {
   if (grepl("::", one[[1]])) sub("::.*", "", one[[1]]) else "kinlmm"
@@ -157,7 +149,8 @@ report <- c(
   paste0(R.version.string, ", ", paste(unique(versions[nzchar(versions)]), collapse = ", "),
          ", ", parallel::detectCores(), " cores, 2 threads, ", format(Sys.Date()), "."),
   paste0("Load average before and after: ", paste(load, collapse = ", "), "."), "",
-  row(c("pedigree", "what", "seconds", "CPU seconds", "peak MB", "before MB", "elements kept")),
+  row(c("pedigree", "what", "seconds", "CPU seconds", "peak MB", "before MB",
+        "elements kept")),
   "|---|---|--:|--:|--:|--:|--:|",
   unlist(Map(function(one, result) {
     row(c(describe_pedigree[[one[[2]]]], paste0("`", one[[1]], "`"),
