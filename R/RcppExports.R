@@ -117,6 +117,14 @@ cpp_ped_relationship <- function(sire, dam) {
     .Call(`_kinlmm_cpp_ped_relationship`, sire, dam)
 }
 
+cpp_ped_block <- function(sire, dam, rows, threads, progress) {
+    .Call(`_kinlmm_cpp_ped_block`, sire, dam, rows, threads, progress)
+}
+
+cpp_ped_dominance <- function(sire, dam, A) {
+    .Call(`_kinlmm_cpp_ped_dominance`, sire, dam, A)
+}
+
 cpp_ped_inverse <- function(sire, dam, threads) {
     .Call(`_kinlmm_cpp_ped_inverse`, sire, dam, threads)
 }

@@ -2038,7 +2038,8 @@ abort_pedigree_ids <- function(arg, rows, ids, call) {
 abort_pedigree_sexes <- function(arg, ids, call) {
   abort_kinlmm(c(
     "No animal of {.arg {arg}} can be both a sire and a dam.",
-    "x" = "{n_are(length(ids), 'animal')} both: {some_of(ids)}."
+    "x" = "{n_are(length(ids), 'animal')} both: {some_of(ids)}.",
+    "i" = "{.code hermaphrodites = TRUE} allows it in {.fun pedigree_kinship}."
   ), "pedigree_sexes", ids = ids, call = call)
 }
 
@@ -2198,4 +2199,46 @@ abort_simulate_no_variance <- function(call) {
     "x" = "No SNP was drawn to be causal, or the relationship matrix is constant.",
     "i" = "{.code scale = \"population\"} allows it; {.arg causal} fixes the number of SNPs."
   ), "simulate_causal", call = call)
+}
+
+# Single step ----
+
+# unknown: of the n genotyped animals; ids: those of the pedigree.
+abort_single_step_ids <- function(unknown, n, ids, call) {
+  abort_kinlmm(c(
+    "Every animal of {.arg G} must be in {.arg pedigree}.",
+    "x" = "{count(length(unknown))} of {count(n)} {if (length(unknown) == 1L) 'is' else 'are'}
+           not there: {some_of(unknown)}.",
+    "i" = if (length(ids) > 0L) {
+      "{.arg pedigree} holds {n_of(length(ids), 'id')}, such as {some_of(ids[[1L]])}."
+    }
+  ), "single_step_ids", missing = unknown, call = call)
+}
+
+# means: of the diagonal and of the other elements.
+abort_single_step_tune <- function(means, call) {
+  abort_kinlmm(c(
+    "{.arg G} must have larger elements on the diagonal than off it to be tuned.",
+    "x" = "The mean of its diagonal is {format(means[[1L]], digits = 3)}, that of the other
+           elements {format(means[[2L]], digits = 3)}."
+  ), "single_step_tune", means = means, call = call)
+}
+
+# what: see check_definite().
+abort_single_step_singular <- function(what, call) {
+  abort_kinlmm(c(
+    switch(what,
+      G = "{.arg G}, tuned and blended, must be positive definite to be inverted.",
+      A22 = "The relationships of the genotyped animals must be positive definite.",
+      inner = "{.arg tau} and {.arg omega} must leave H positive definite."
+    ),
+    "x" = switch(what,
+      inner = "tau G^-1 + (1 - omega) A22^-1 is not.",
+      "It is singular or has a negative eigenvalue."
+    ),
+    "i" = switch(what,
+      G = "A larger {.arg blend} makes it positive definite if {.arg G} is semi-definite.",
+      inner = "With an {.arg omega} of at most 1 it always is."
+    )
+  ), "single_step_singular", "numeric", call = call)
 }

@@ -163,6 +163,8 @@ kernel_loadings <- function(fit, at) {
 kernel_markers <- function(fit, at, geno, settings, call) {
   kernel <- fit$random[[at$label]]$kernel
   note <- attr(kernel, "grm")
+  # made of something else than SNPs
+  if (is.null(note[["m"]])) note <- NULL
   check_marker_note(note, at$label, call)
   settings <- kernel_settings(note, settings, call)
   geno <- geno[, kernel_snps(geno$map, note, call)]

@@ -108,7 +108,7 @@ check_snps <- function(snps, terms, call) {
   }, "")
   known <- make.unique(unname(known))
   if (is.null(snps)) {
-    snps <- lapply(terms, function(term) attr(term$kernel, "grm")$m)
+    snps <- lapply(terms, function(term) attr(term$kernel, "grm")[["m"]])
     if (any(lengths(snps) == 0L)) abort_partition_snps(known[lengths(snps) == 0L], call)
     return(stats::setNames(as.double(unlist(snps)), known))
   }

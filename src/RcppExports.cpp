@@ -425,6 +425,34 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_ped_block
+Rcpp::List cpp_ped_block(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, std::vector<int> rows, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_ped_block(SEXP sireSEXP, SEXP damSEXP, SEXP rowsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
+    Rcpp::traits::input_parameter< std::vector<int> >::type rows(rowsSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_block(sire, dam, rows, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_ped_dominance
+Rcpp::NumericMatrix cpp_ped_dominance(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, Rcpp::NumericMatrix A);
+RcppExport SEXP _kinlmm_cpp_ped_dominance(SEXP sireSEXP, SEXP damSEXP, SEXP ASEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type A(ASEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_dominance(sire, dam, A));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_ped_inverse
 Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads);
 RcppExport SEXP _kinlmm_cpp_ped_inverse(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP) {
@@ -722,6 +750,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_set_attributes", (DL_FUNC) &_kinlmm_cpp_set_attributes, 2},
     {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
+    {"_kinlmm_cpp_ped_block", (DL_FUNC) &_kinlmm_cpp_ped_block, 5},
+    {"_kinlmm_cpp_ped_dominance", (DL_FUNC) &_kinlmm_cpp_ped_dominance, 3},
     {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},
     {"_kinlmm_cpp_ped_drop", (DL_FUNC) &_kinlmm_cpp_ped_drop, 4},
     {"_kinlmm_cpp_summarise_pairs", (DL_FUNC) &_kinlmm_cpp_summarise_pairs, 2},

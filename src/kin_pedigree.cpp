@@ -26,6 +26,34 @@ Rcpp::List cpp_ped_relationship(Rcpp::IntegerVector sire, Rcpp::IntegerVector da
   });
 }
 
+// The block of A of the animals `rows` (0-based).
+// [[Rcpp::export]]
+Rcpp::List cpp_ped_block(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
+                         std::vector<int> rows, int threads, SEXP progress) {
+  return glue::guarded([&] {
+    const Pedigree pedigree = glue::as_pedigree(sire, dam);
+    const auto order = pedigree_order(pedigree);
+    const Vector D = mendelian_variances(pedigree, inbreeding(pedigree, order, threads));
+    const int m = static_cast<int>(rows.size());
+    Rcpp::NumericMatrix A(Rcpp::no_init(m, m));
+    Eigen::Map<Matrix> out(A.begin(), m, m);
+    glue::RMonitor monitor(progress);
+    relationship_block(pedigree, order, D, rows, threads, monitor, out);
+    return Rcpp::List::create(Rcpp::_["A"] = A);
+  });
+}
+
+// Dominance relationship from A (n x n).
+// [[Rcpp::export]]
+Rcpp::NumericMatrix cpp_ped_dominance(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
+                                      Rcpp::NumericMatrix A) {
+  const int n = A.nrow();
+  Rcpp::NumericMatrix D(Rcpp::no_init(n, n));
+  Eigen::Map<Matrix> out(D.begin(), n, n);
+  dominance_relationship(glue::as_pedigree(sire, dam), glue::map(A), out);
+  return D;
+}
+
 // The upper triangle of the inverse in the form of a dgCMatrix.
 // [[Rcpp::export]]
 Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,

@@ -231,6 +231,53 @@ Tasks make_tasks(const Pedigree& ped, const Parents& parents, const Ints& level)
   return out;
 }
 
+using LaneColumn = std::vector<Lanes, Eigen::aligned_allocator<Lanes>>;
+
+// Some animals and their ancestors, renumbered so that parents come first.
+struct Ancestors {
+  std::vector<double> D;
+  Ints sire, dam;  // numbers, D.size() if unknown
+  Ints place;      // the numbers of the animals
+
+  Ancestors(const Pedigree& ped, const Ints& order, const Vector& variances,
+            const Ints& animals) {
+    Ints number(order.size(), -1);
+    for (int i : animals) number[i] = 0;
+    for (auto i = order.rbegin(); i != order.rend(); ++i) {
+      if (number[*i] < 0) continue;
+      if (ped.sire[*i] >= 0) number[ped.sire[*i]] = 0;
+      if (ped.dam[*i] >= 0) number[ped.dam[*i]] = 0;
+    }
+    int count = 0;
+    for (int i : order) {
+      if (number[i] >= 0) number[i] = count++;
+    }
+    const auto parent = [&](int i) { return i < 0 ? count : number[i]; };
+    for (int i : order) {
+      if (number[i] < 0) continue;
+      D.push_back(variances[i]);
+      sire.push_back(parent(ped.sire[i]));
+      dam.push_back(parent(ped.dam[i]));
+    }
+    for (int i : animals) place.push_back(number[i]);
+  }
+
+  // v: the columns of A of animals first, ..., first + count - 1, one a lane.
+  void fill(Index first, Index count, LaneColumn& v) const {
+    for (Lanes& lanes : v) lanes.setZero();
+    for (Index k = 0; k < count; ++k) v[place[first + k]][k] = 1;
+    for (std::size_t i = D.size(); i-- > 0;) {
+      const Lanes half = 0.5 * v[i];
+      v[sire[i]] += half;
+      v[dam[i]] += half;
+    }
+    v.back().setZero();  // what went up to unknown parents
+    for (std::size_t i = 0; i < D.size(); ++i) {
+      v[i] = D[i] * v[i] + 0.5 * (v[sire[i]] + v[dam[i]]);
+    }
+  }
+};
+
 }  // namespace
 
 std::vector<int> pedigree_order(const Pedigree& ped) {
@@ -295,6 +342,43 @@ void numerator_relationship(const Pedigree& ped, const std::vector<int>& order,
   }
 }
 
+void relationship_block(const Pedigree& ped, const std::vector<int>& order,
+                        const Vector& D, const std::vector<int>& rows, int threads,
+                        Monitor& monitor, MatrixRef block) {
+  const Ancestors known(ped, order, D, rows);
+  const Index m = static_cast<Index>(rows.size()), chunks = (m + kLanes - 1) / kLanes;
+  const Index workers = std::max<Index>(1, std::min<Index>(threads, chunks));
+  std::vector<LaneColumn> columns(static_cast<std::size_t>(workers),
+                                  LaneColumn(known.D.size() + 1));
+  for (Index begin = 0; begin < chunks; begin += workers) {
+    monitor.tick(std::min(m, begin * kLanes), m);
+    parallel_for(std::min(workers, chunks - begin), threads, [&](Index worker) {
+      const Index first = (begin + worker) * kLanes;
+      const Index count = std::min<Index>(kLanes, m - first);
+      LaneColumn& v = columns[worker];
+      known.fill(first, count, v);
+      for (Index i = 0; i < m; ++i) {
+        for (Index k = 0; k < count; ++k) block(i, first + k) = v[known.place[i]][k];
+      }
+    });
+  }
+  monitor.tick(m, m);
+}
+
+void dominance_relationship(const Pedigree& ped, ConstMatrixRef A, MatrixRef D) {
+  const Index n = ped.size();
+  for (Index j = 0; j < n; ++j) {
+    const int sire = ped.sire[j], dam = ped.dam[j];
+    for (Index i = 0; i < j; ++i) {
+      const int s = ped.sire[i], d = ped.dam[i];
+      const bool known = sire >= 0 && dam >= 0 && s >= 0 && d >= 0;
+      D(i, j) = D(j, i) =
+          known ? 0.25 * (A(s, sire) * A(d, dam) + A(s, dam) * A(d, sire)) : 0;
+    }
+    D(j, j) = 1;
+  }
+}
+
 SparseUpper inverse_relationship(const Pedigree& ped, const Vector& D) {
   const Index n = ped.size();
   // beside the diagonal each animal adds up to three elements
@@ -312,7 +396,9 @@ SparseUpper inverse_relationship(const Pedigree& ped, const Vector& D) {
       if (dam >= 0) add(dam, self, -0.5 * alpha);
       if (sire >= 0) add(sire, sire, 0.25 * alpha);
       if (dam >= 0) add(dam, dam, 0.25 * alpha);
-      if (sire >= 0 && dam >= 0) add(sire, dam, 0.25 * alpha);
+      if (sire < 0 || dam < 0) continue;
+      // once for both triangles; on the diagonal they are one
+      add(sire, dam, sire == dam ? 0.5 * alpha : 0.25 * alpha);
     }
   };
   each([&](int a, int b, double) {

@@ -3,12 +3,13 @@
 
 #include <vector>
 
+#include "core/monitor.h"
 #include "core/types.h"
 
 namespace kinlmm {
 
-// Parents of n animals, 0-based, -1 if unknown; in any order. No animal is both a sire
-// and a dam.
+// Parents of n animals, 0-based, -1 if unknown; in any order. An animal may be both a
+// sire and a dam, even of one animal (selfing).
 struct Pedigree {
   std::vector<int> sire, dam;
   Index size() const { return static_cast<Index>(sire.size()); }
@@ -29,6 +30,18 @@ Vector mendelian_variances(const Pedigree& pedigree, const Vector& F);
 // A (n x n) by the tabular method.
 void numerator_relationship(const Pedigree& pedigree, const std::vector<int>& order,
                             MatrixRef A);
+
+// The block of A of some animals (rows, no two the same), A[rows, rows] (m x m), without
+// the rest of A: columns on their ancestors (Colleau 2002), m times the number of
+// ancestors operations. D: mendelian_variances().
+void relationship_block(const Pedigree& pedigree, const std::vector<int>& order,
+                        const Vector& D, const std::vector<int>& rows, int threads,
+                        Monitor& monitor, MatrixRef block);
+
+// Dominance relationship (n x n) from A (n x n) as if no animal was inbred: 1 on the
+// diagonal and (A_ss' A_dd' + A_sd' A_ds') / 4 for animals with parents s, d and s', d';
+// 0 where a parent is unknown.
+void dominance_relationship(const Pedigree& pedigree, ConstMatrixRef A, MatrixRef D);
 
 // The upper triangle of a symmetric sparse matrix, by columns: rows `row` (ascending
 // within a column) and values `value` of column j are at start[j], ..., start[j + 1] - 1.

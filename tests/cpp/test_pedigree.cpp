@@ -112,6 +112,60 @@ TEST(pedigree_drop_is_T) {
              1e-12);
 }
 
+TEST(pedigree_block_is_that_of_A) {
+  for (bool shuffle : {false, true}) {
+    const Pedigree ped = overlapping(200, 15, 7, shuffle);
+    const std::vector<int> order = pedigree_order(ped);
+    const Vector D = mendelian_variances(ped, inbreeding(ped, order, 1));
+    const Matrix A = by_definition(ped, order);
+    for (int m : {0, 1, 8, 61}) {
+      std::vector<int> rows;
+      for (int k = 0; k < m; ++k) rows.push_back((37 * k + 11) % 200);
+      for (int threads : {1, 3}) {
+        Monitor monitor;
+        Matrix block = Matrix::Constant(m, m, NAN);
+        relationship_block(ped, order, D, rows, threads, monitor, block);
+        for (int i = 0; i < m; ++i) {
+          for (int j = 0; j < m; ++j) {
+            CHECK_NEAR(block(i, j), A(rows[i], rows[j]), 1e-13);
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(pedigree_selfing) {
+  // a x b: c; c selfed: d; d selfed: e; c x e: f
+  const Pedigree ped = {{-1, -1, 0, 2, 3, 2}, {-1, -1, 1, 2, 3, 4}};
+  const std::vector<int> order = pedigree_order(ped);
+  const Vector F = inbreeding(ped, order, 1);
+  CHECK(F[2] == 0 && F[3] == 0.5 && F[4] == 0.75);
+  Matrix A(6, 6);
+  numerator_relationship(ped, order, A);
+  CHECK_NEAR((F - (A.diagonal().array() - 1).matrix()).norm(), 0, 1e-14);
+  const SparseUpper Q = inverse_relationship(ped, mendelian_variances(ped, F));
+  Matrix dense = Matrix::Zero(6, 6);
+  for (int j = 0; j < 6; ++j) {
+    for (int k = Q.start[j]; k < Q.start[j + 1]; ++k) {
+      dense(Q.row[k], j) = dense(j, Q.row[k]) = Q.value[k];
+    }
+  }
+  CHECK_NEAR((dense * A - Matrix::Identity(6, 6)).norm(), 0, 1e-12);
+}
+
+TEST(pedigree_dominance_of_relatives) {
+  // 0 x 1: 2, 3 (full sibs); 4 x 5: 6, 7; 2 x 6: 8; 3 x 7: 9 (double first cousins); 2 x
+  // ?: 10
+  const Pedigree ped = {{-1, -1, 0, 0, -1, -1, 4, 4, 2, 3, 2},
+                        {-1, -1, 1, 1, -1, -1, 5, 5, 6, 7, -1}};
+  Matrix A(11, 11), D(11, 11);
+  numerator_relationship(ped, pedigree_order(ped), A);
+  dominance_relationship(ped, A, D);
+  CHECK(D(2, 3) == 0.25 && D(8, 9) == 0.0625 && D(2, 6) == 0 && D(8, 10) == 0);
+  CHECK((D.diagonal().array() == 1).all() && D == D.transpose());
+}
+
 TEST(pedigree_loops_are_found) {
   // 1 <- 2 <- 3 <- 1; 0 and 4 are outside, 4 a descendant
   const Pedigree ped = {{-1, 2, 3, 1, 1}, {-1, 0, -1, -1, 0}};

@@ -31,6 +31,9 @@ dense_relationship <- function(sire, dam) {
   A
 }
 
+# A kinship as a matrix and nothing else.
+plain <- function(K) matrix(K, nrow(K))
+
 # Overlapping generations: odd animals are male, every parent is among the last `span`.
 overlapping <- function(n, span, seed) {
   withr::with_seed(seed, {
@@ -47,7 +50,9 @@ test_that("the example of Mrode comes out as printed", {
   A <- pedigree_kinship(mrode)
   # parents without a row come first, sires before dams
   expect_identical(dimnames(A), rep(list(as.character(1:6)), 2))
-  expect_equal(unname(A), mrode_A, tolerance = 1e-14)
+  expect_equal(plain(A), mrode_A, tolerance = 1e-14)
+  expect_s3_class(A, "kinship")
+  expect_identical(attr(A, "grm"), list(method = "pedigree"))
   expect_equal(inbreeding(mrode), c("3" = 0, "4" = 0, "5" = 0.125, "6" = 0.125))
   skip_if_not_installed("Matrix")
   Q <- pedigree_kinship(mrode, inverse = TRUE)
@@ -66,11 +71,63 @@ test_that("A, its inverse and F are those of the definition, inbred and in any o
     mixed <- withr::with_seed(seed, ped[sample(nrow(ped)), ])
     found <- pedigree_kinship(mixed)
     expect_identical(rownames(found), as.character(mixed$id))
-    expect_equal(unname(found), A[mixed$id, mixed$id], tolerance = 1e-12)
+    expect_equal(plain(found), A[mixed$id, mixed$id], tolerance = 1e-12)
     expect_equal(unname(inbreeding(mixed)), diag(A)[mixed$id] - 1, tolerance = 1e-12)
     Q <- as.matrix(pedigree_kinship(mixed, inverse = TRUE))
     expect_lt(max(abs(Q %*% found - diag(nrow(ped)))), 1e-10)
   }
+})
+
+# Mrode (2014), example 12.1: the parents of 7, ..., 12 are known in part.
+test_that("the dominance relationships of Mrode come out as printed", {
+  ped <- data.frame(id = 5:12, sire = c(1, 3, 6, NA, 3, 3, 6, 6),
+                    dam = c(2, 4, 5, 5, 8, 8, 8, 8))
+  D <- pedigree_kinship(ped, type = "dominance")
+  expect_s3_class(D, "kinship")
+  expected <- diag(12)
+  expected[7, 9:12] <- c(0.0625, 0.0625, 0.125, 0.125)
+  expected[9, 10:12] <- c(0.25, 0.125, 0.125)
+  expected[10, 11:12] <- 0.125
+  expected[11, 12] <- 0.25
+  expected[lower.tri(expected)] <- t(expected)[lower.tri(expected)]
+  expect_equal(plain(D[as.character(1:12), as.character(1:12)]), expected)
+  expect_gt(min(eigen(D, TRUE, only.values = TRUE)$values), 0)
+})
+
+test_that("dominance relationships are those of the formula", {
+  ped <- overlapping(150, 30, 4)
+  A <- dense_relationship(ped$sire, ped$dam)
+  A0 <- rbind(cbind(A, 0), 0)
+  place <- function(parent) replace(parent, parent == 0, 151)
+  s <- place(ped$sire)
+  d <- place(ped$dam)
+  expected <- (A0[s, s] * A0[d, d] + A0[s, d] * A0[d, s]) / 4
+  diag(expected) <- 1
+  expect_gt(sum(expected > 0), 1000)
+  expect_equal(plain(pedigree_kinship(ped, type = "dominance")), expected)
+  expect_error(pedigree_kinship(ped, inverse = TRUE, type = "dominance"), "FALSE",
+               class = "kinlmm_error_argument")
+})
+
+test_that("plants may be sire and dam, and selfed", {
+  skip_if_not_installed("Matrix")
+  # F_t of a selfed line is 1 - 2^-t
+  line <- data.frame(id = 1:7, sire = c(NA, 1:6), dam = c(NA, 1:6))
+  expect_error(inbreeding(line), class = "kinlmm_error_pedigree_sexes")
+  expect_equal(unname(inbreeding(line, hermaphrodites = TRUE)), 1 - 2^-(0:6))
+  ped <- withr::with_seed(2, data.frame(
+    id = 1:200,
+    sire = floor((1:200) * stats::runif(200)), dam = floor((1:200) * stats::runif(200))
+  ))
+  ped$dam[40:90] <- ped$sire[40:90]
+  A <- dense_relationship(ped$sire, ped$dam)
+  expect_gt(max(diag(A)), 1.5)
+  mixed <- withr::with_seed(3, ped[sample(200), ])
+  found <- pedigree_kinship(mixed, hermaphrodites = TRUE)
+  expect_equal(plain(found), A[mixed$id, mixed$id], tolerance = 1e-12)
+  expect_equal(unname(inbreeding(mixed, TRUE)), diag(A)[mixed$id] - 1)
+  Q <- as.matrix(pedigree_kinship(mixed, inverse = TRUE, hermaphrodites = TRUE))
+  expect_lt(max(abs(Q %*% found - diag(200))), 1e-10)
 })
 
 test_that("results do not depend on the number of threads", {
@@ -87,6 +144,8 @@ test_that("ids may be numbers, factors or text, and unknown parents NA, 0 or emp
                      dam = c(NA, "0", "200000"), stringsAsFactors = TRUE)
   expect_identical(pedigree_kinship(numbers), pedigree_kinship(text))
   expect_identical(rownames(pedigree_kinship(numbers)), c("100000", "200000", "3"))
+  expect_identical(pedigree_kinship(transform(numbers, dam = c(NaN, NA, 2e5))),
+                   pedigree_kinship(text))
   expect_identical(dim(pedigree_kinship(mrode[0, ])), c(0L, 0L))
   expect_length(inbreeding(mrode[0, ]), 0)
   skip_if_not_installed("Matrix")
@@ -102,6 +161,19 @@ test_that("a model takes the inverse by precision()", {
   by_matrix <- lmmfit(y ~ 1 + (1 | id), trait, kinship = list(id = pedigree_kinship(ped)))
   expect_equal(as.numeric(logLik(by_inverse)), as.numeric(logLik(by_matrix)),
                tolerance = 1e-10)
+})
+
+test_that("relationships of a pedigree have neither effects nor numbers of SNPs", {
+  withr::local_seed(3)
+  ped <- simulate_pedigree(10, children = 4)
+  geno <- simulate_genotypes(pedigree = ped, m = 100)
+  A <- pedigree_kinship(ped)
+  D <- pedigree_kinship(ped, type = "dominance")
+  data <- simulate_trait(ped, h2 = 0.8)
+  fit <- lmmfit(y ~ 1 + (1 | id), data, kinship = list(id = A))
+  expect_error(marker_effects(fit, geno), class = "kinlmm_error_marker_kernel")
+  two <- lmmfit(y ~ 1 + kin(1 | id, A) + kin(1 | id, D), data)
+  expect_error(h2_partition(two), "SNPs", class = "kinlmm_error_partition")
 })
 
 test_that("what is no pedigree is refused by name", {
