@@ -57,6 +57,30 @@ cpp_level_sums <- function(Xy, z, code, q) {
     .Call(`_kinlmm_cpp_level_sums`, Xy, z, code, q)
 }
 
+cpp_sparse_records <- function(first, effect, Z, Xy) {
+    .Call(`_kinlmm_cpp_sparse_records`, first, effect, Z, Xy)
+}
+
+cpp_sparse_position <- function(data) {
+    .Call(`_kinlmm_cpp_sparse_position`, data)
+}
+
+cpp_sparse_moments <- function(data, theta, order) {
+    .Call(`_kinlmm_cpp_sparse_moments`, data, theta, order)
+}
+
+cpp_sparse_optimise <- function(data, reml, tolerance, max_iterations, starts) {
+    .Call(`_kinlmm_cpp_sparse_optimise`, data, reml, tolerance, max_iterations, starts)
+}
+
+cpp_sparse_effects <- function(data, theta, variances) {
+    .Call(`_kinlmm_cpp_sparse_effects`, data, theta, variances)
+}
+
+cpp_sparse_row_variances <- function(data, theta, X, effect, Z) {
+    .Call(`_kinlmm_cpp_sparse_row_variances`, data, theta, X, effect, Z)
+}
+
 cpp_least_squares <- function(X, y, root) {
     .Call(`_kinlmm_cpp_least_squares`, X, y, root)
 }
@@ -107,6 +131,14 @@ cpp_ped_inverse <- function(sire, dam, threads) {
 
 cpp_ped_drop <- function(sire, dam, z, threads) {
     .Call(`_kinlmm_cpp_ped_drop`, sire, dam, z, threads)
+}
+
+cpp_precision_facts <- function(Q) {
+    .Call(`_kinlmm_cpp_precision_facts`, Q)
+}
+
+cpp_precision_solve <- function(Q, B, half) {
+    .Call(`_kinlmm_cpp_precision_solve`, Q, B, half)
 }
 
 cpp_tridiagonalise <- function(K) {

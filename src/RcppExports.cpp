@@ -216,6 +216,87 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_sparse_records
+Rcpp::List cpp_sparse_records(Rcpp::IntegerVector first, Rcpp::List effect, Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy);
+RcppExport SEXP _kinlmm_cpp_sparse_records(SEXP firstSEXP, SEXP effectSEXP, SEXP ZSEXP, SEXP XySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type effect(effectSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Z(ZSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_records(first, effect, Z, Xy));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_position
+Rcpp::List cpp_sparse_position(Rcpp::List data);
+RcppExport SEXP _kinlmm_cpp_sparse_position(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_position(data));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_moments
+Rcpp::List cpp_sparse_moments(Rcpp::List data, Rcpp::NumericVector theta, int order);
+RcppExport SEXP _kinlmm_cpp_sparse_moments(SEXP dataSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< int >::type order(orderSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_moments(data, theta, order));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_optimise
+Rcpp::List cpp_sparse_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts);
+RcppExport SEXP _kinlmm_cpp_sparse_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_optimise(data, reml, tolerance, max_iterations, starts));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_effects
+Rcpp::List cpp_sparse_effects(Rcpp::List data, Rcpp::NumericVector theta, bool variances);
+RcppExport SEXP _kinlmm_cpp_sparse_effects(SEXP dataSEXP, SEXP thetaSEXP, SEXP variancesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< bool >::type variances(variancesSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_effects(data, theta, variances));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_row_variances
+Rcpp::List cpp_sparse_row_variances(Rcpp::List data, Rcpp::NumericVector theta, Rcpp::NumericMatrix X, Rcpp::IntegerMatrix effect, Rcpp::NumericMatrix Z);
+RcppExport SEXP _kinlmm_cpp_sparse_row_variances(SEXP dataSEXP, SEXP thetaSEXP, SEXP XSEXP, SEXP effectSEXP, SEXP ZSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerMatrix >::type effect(effectSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Z(ZSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_row_variances(data, theta, X, effect, Z));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_least_squares
 Rcpp::List cpp_least_squares(Rcpp::NumericMatrix X, Rcpp::NumericVector y, Rcpp::NumericVector root);
 RcppExport SEXP _kinlmm_cpp_least_squares(SEXP XSEXP, SEXP ySEXP, SEXP rootSEXP) {
@@ -403,6 +484,30 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_precision_facts
+Rcpp::List cpp_precision_facts(Rcpp::List Q);
+RcppExport SEXP _kinlmm_cpp_precision_facts(SEXP QSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type Q(QSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_precision_facts(Q));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_precision_solve
+Rcpp::List cpp_precision_solve(Rcpp::List Q, Rcpp::NumericMatrix B, bool half);
+RcppExport SEXP _kinlmm_cpp_precision_solve(SEXP QSEXP, SEXP BSEXP, SEXP halfSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type Q(QSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
+    Rcpp::traits::input_parameter< bool >::type half(halfSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_precision_solve(Q, B, half));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_tridiagonalise
 Rcpp::List cpp_tridiagonalise(Rcpp::NumericMatrix K);
 RcppExport SEXP _kinlmm_cpp_tridiagonalise(SEXP KSEXP) {
@@ -587,6 +692,12 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
     {"_kinlmm_cpp_rotated_solve", (DL_FUNC) &_kinlmm_cpp_rotated_solve, 3},
     {"_kinlmm_cpp_level_sums", (DL_FUNC) &_kinlmm_cpp_level_sums, 4},
+    {"_kinlmm_cpp_sparse_records", (DL_FUNC) &_kinlmm_cpp_sparse_records, 4},
+    {"_kinlmm_cpp_sparse_position", (DL_FUNC) &_kinlmm_cpp_sparse_position, 1},
+    {"_kinlmm_cpp_sparse_moments", (DL_FUNC) &_kinlmm_cpp_sparse_moments, 3},
+    {"_kinlmm_cpp_sparse_optimise", (DL_FUNC) &_kinlmm_cpp_sparse_optimise, 5},
+    {"_kinlmm_cpp_sparse_effects", (DL_FUNC) &_kinlmm_cpp_sparse_effects, 3},
+    {"_kinlmm_cpp_sparse_row_variances", (DL_FUNC) &_kinlmm_cpp_sparse_row_variances, 5},
     {"_kinlmm_cpp_least_squares", (DL_FUNC) &_kinlmm_cpp_least_squares, 3},
     {"_kinlmm_cpp_marker_products", (DL_FUNC) &_kinlmm_cpp_marker_products, 6},
     {"_kinlmm_cpp_score_markers", (DL_FUNC) &_kinlmm_cpp_score_markers, 5},
@@ -600,6 +711,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
     {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},
     {"_kinlmm_cpp_ped_drop", (DL_FUNC) &_kinlmm_cpp_ped_drop, 4},
+    {"_kinlmm_cpp_precision_facts", (DL_FUNC) &_kinlmm_cpp_precision_facts, 1},
+    {"_kinlmm_cpp_precision_solve", (DL_FUNC) &_kinlmm_cpp_precision_solve, 3},
     {"_kinlmm_cpp_tridiagonalise", (DL_FUNC) &_kinlmm_cpp_tridiagonalise, 1},
     {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
     {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},
