@@ -3,7 +3,8 @@
 # effects are those of all ids of a kernel, with and without records.
 #
 # The effects of each term have a unit (see engine-units.R) in which a variance of 1 is like
-# that of the residuals. engine$levels holds the names of the effects, term by term.
+# that of the residuals. engine$levels holds the names of the effects, term by term. The
+# cross-products of engine$data have the intercept of without_intercept() as a last column.
 
 engine_sparse <- function(work, terms, call) {
   check_independent(terms, call)
@@ -18,7 +19,8 @@ engine_sparse <- function(work, terms, call) {
   first <- cumsum(c(0L, lengths(levels)))
   data <- list(n = work$n, first = as.integer(first),
                Q = stack_precisions(lapply(terms, `[[`, "kernel"), first),
-               logdet = sum(vapply(terms, kernel_logdet, 0)), position = integer())
+               logdet = sum(vapply(terms, kernel_logdet, 0)), position = integer(),
+               intercept = work$intercept, contrasts = FALSE)
   # what heritability() of one ratio asks for
   if (length(terms) == 1L) data <- c(data, unit = units[[1L]][[1L]]^2, upper = 1e5)
   engine <- new_engine("sparse", sparse_reason(terms, first[[length(first)]]), data, work,
@@ -41,6 +43,7 @@ sparse_reason <- function(terms, q) {
 
 # The same engine for another response.
 respond_sparse <- function(engine, work, Xy = cbind(work$Q, work$r)) {
+  Xy <- cbind(Xy, work$root / sqrt(sum(work$root^2)))
   Z <- vapply(engine$units, function(A) work$root / A[[1L]], numeric(nrow(Xy)))
   effect <- Map(function(at, before) at - 1L + before, engine$effect,
                 engine$data$first[seq_along(engine$effect)])
@@ -116,6 +119,7 @@ engine_optimise.engine_sparse <- function(engine, REML, control, start = NULL) {
 
 #' @exportS3Method
 engine_recombine.engine_sparse <- function(engine, M) {
+  M <- block_diagonal(list(M, 1))
   engine$data$B <- engine$data$B %*% M
   engine$data$S <- crossprod(M, engine$data$S %*% M)
   engine

@@ -10,9 +10,8 @@
 #' mixed-model equations and from what of their inverse is on the pattern of their
 #' Cholesky factor: the fit is the same, and so are the prediction error variances of all
 #' ids. A pedigree of 100,000 animals takes seconds. What needs the relationship matrix
-#' itself ([gwas()], an exact [variance_test()], simulated [variance_test()]s and the like)
-#' forms it for up to 5,000 ids, and is an error for more. In models of one term ML is here
-#' that of all records, also in likelihood-ratio tests.
+#' itself ([gwas()], a [variance_test()] by the exact distribution, and the like)
+#' forms it for up to 5,000 ids, and is an error for more.
 #'
 #' In all other models the inverse is formed as a dense q x q matrix for all q ids of Q, once
 #' for each fit, by Cholesky: q^3 operations and a few times 8 q^2 bytes, so that about

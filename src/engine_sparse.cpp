@@ -15,8 +15,11 @@ SparseData as_sparse_data(const Rcpp::List& x) {
   data.Q = glue::as_sparse(x["Q"], data.first.back());
   data.logdet_Q = Rcpp::as<double>(x["logdet"]);
   data.N = glue::as_sparse(x["N"], data.first.back());
-  data.B = map(Rcpp::as<Rcpp::NumericMatrix>(x["B"]));
-  data.S = map(Rcpp::as<Rcpp::NumericMatrix>(x["S"]));
+  data.contrasts = Rcpp::as<bool>(x["contrasts"]);
+  const Rcpp::NumericMatrix B = x["B"], S = x["S"];
+  const Index width = S.nrow() - (data.contrasts ? 0 : 1);
+  data.B = map(B).leftCols(width);
+  data.S = map(S).topLeftCorner(width, width);
   data.position = Rcpp::as<std::vector<int>>(x["position"]);
   return data;
 }

@@ -90,7 +90,6 @@ bool SparseEquations::update(const Vector& theta) {
   if (theta_.size() == theta.size() && theta_ == theta) return defined_;
   theta_ = theta;
   inverted_ = false;
-  moments_ = Moments();
   D_.resize(C_.cols());
   for (Index t = 0; t < data_.terms(); ++t) {
     const double own = std::abs(theta(t)) < nothing ? nothing : theta(t);
@@ -107,14 +106,16 @@ bool SparseEquations::update(const Vector& theta) {
       values[N_place_[e++]] += D_(it.row()) * D_(j) * it.value();
   }
   defined_ = D_.allFinite() && cholesky_->factor(values);
+  full_ = Moments();
   if (!defined_) {
-    moments_.logdet = std::numeric_limits<double>::infinity();
-    moments_.S = Matrix::Zero(data_.S.rows(), data_.S.cols());
+    full_.logdet = std::numeric_limits<double>::infinity();
+    full_.S = Matrix::Zero(data_.S.rows(), data_.S.cols());
+    full_.trace = Vector::Zero(data_.terms());
     return false;
   }
-  moments_.logdet = cholesky_->logdet() - data_.logdet_Q;
+  full_.logdet = cholesky_->logdet() - data_.logdet_Q;
   const Matrix half = cholesky_->half(D_.asDiagonal() * data_.B);
-  moments_.S = data_.S - half.transpose() * half;
+  full_.S = data_.S - half.transpose() * half;
   E_ = cholesky_->back(half);
   return true;
 }
@@ -125,16 +126,37 @@ void SparseEquations::invert() {
 }
 
 const Moments& SparseEquations::moments(const Vector& theta, Order order) {
-  const Index count = data_.terms();
-  if (!update(theta)) {
-    moments_.trace = Vector::Zero(count);
-    return moments_;
+  if (update(theta) && order != Order::value) {
+    if (full_.W.empty()) add_gradient();
+    if (order == Order::average && full_.average.size() == 0) add_average();
+    if (order == Order::exact && full_.WW.empty()) add_second();
   }
-  if (order == Order::value) return moments_;
-  if (moments_.W.empty()) add_gradient(moments_);
-  if (order == Order::average && moments_.average.size() == 0) add_average(moments_);
-  if (order == Order::exact && moments_.WW.empty()) add_second(moments_);
+  moments_ = full_;
+  if (data_.contrasts) contrast(moments_);
   return moments_;
+}
+
+// Without the last column, and with the derivatives of log 1'H^-1 1.
+void SparseEquations::contrast(Moments& out) const {
+  const Index width = data_.width(), count = data_.terms();
+  const double one = out.S(width, width);
+  const auto inner = [&](Matrix& whole) { whole = whole.topLeftCorner(width, width).eval(); };
+  if (defined_) out.logdet += std::log(one);
+  inner(out.S);
+  Vector slope(count);
+  for (std::size_t c = 0; c < out.W.size(); ++c) {
+    slope(static_cast<Index>(c)) = out.W[c](width, width) / one;
+    inner(out.W[c]);
+  }
+  if (!out.W.empty()) out.trace -= slope;
+  if (out.WW.empty()) return;
+  for (Index c = 0; c < count; ++c) {
+    for (Index d = 0; d < count; ++d) {
+      Matrix& WW = out.WW[at(c * count + d)];
+      out.traces(c, d) -= 2 * WW(width, width) / one - slope(c) * slope(d);
+      inner(WW);
+    }
+  }
 }
 
 // tr(H^-1 G_t), of which theta_t is sum_s theta_s <C^-1_ts, N_ts>.
@@ -159,7 +181,8 @@ Vector SparseEquations::traces() const {
 }
 
 // F_t = K_t Z_t'H^-1[X y] = E_t / theta_t, and W_t = F_t'Q_t F_t.
-void SparseEquations::add_gradient(Moments& out) {
+void SparseEquations::add_gradient() {
+  Moments& out = full_;
   invert();
   out.trace = traces();
   const Matrix F = D_.cwiseInverse().asDiagonal() * E_;
@@ -192,9 +215,10 @@ std::vector<Matrix> SparseEquations::between(const std::vector<Matrix>& F) {
   return out;
 }
 
-void SparseEquations::add_average(Moments& out) {
-  const Index count = data_.terms(), p = out.S.rows() - 1;
-  const ProfiledFixed fixed = profiled_fixed(out.S);
+void SparseEquations::add_average() {
+  Moments& out = full_;
+  const Index count = data_.terms(), p = data_.width() - 1;
+  const ProfiledFixed fixed = profiled_fixed(out.S.topLeftCorner(p + 1, p + 1));
   out.average = Matrix::Zero(count, count);
   if (!(fixed.s > 0)) return;
   Vector a(p + 1);  // y - X beta = [X y] a
@@ -204,8 +228,8 @@ void SparseEquations::add_average(Moments& out) {
   Matrix through(p, count);
   for (Index t = 0; t < count; ++t) {
     const Index first = data_.first[at(t)], size = data_.first[at(t + 1)] - first;
-    F.push_back(E_.middleRows(first, size) * a / D_(first));
-    through.col(t) = (out.W[at(t)] * a).head(p);
+    F.push_back(E_.block(first, 0, size, p + 1) * a / D_(first));
+    through.col(t) = out.W[at(t)].topLeftCorner(p, p + 1) * a;
   }
   const std::vector<Matrix> products = between(F);
   for (Index c = 0; c < count; ++c) {
@@ -214,7 +238,7 @@ void SparseEquations::add_average(Moments& out) {
   if (p > 0) out.average -= through.transpose() * fixed.unscaled * through;
 }
 
-void SparseEquations::add_second(Moments& out) {
+void SparseEquations::add_second() {
   std::vector<Matrix> F;
   for (Index t = 0; t < data_.terms(); ++t) {
     const Index first = data_.first[at(t)], size = data_.first[at(t + 1)] - first;
@@ -222,16 +246,16 @@ void SparseEquations::add_second(Moments& out) {
   }
   const std::vector<Matrix> WW = between(F);
   if (C_.cols() <= most_exact) {
-    out.traces = exact_traces();
-    out.WW = WW;
+    full_.traces = exact_traces();
+    full_.WW = WW;
     return;
   }
-  Moments kept = out;
+  Moments kept = full_;
   const Vector theta = theta_;
   kept.WW = WW;
   kept.traces = traces_by_difference(theta);
   update(theta);
-  moments_ = std::move(kept);
+  full_ = std::move(kept);
 }
 
 // By R_cd = K_c Z_c'H^-1 Z_d = [C^-1 D N]_cd / theta_c.
@@ -292,8 +316,8 @@ Matrix SparseEquations::traces_by_difference(const Vector& theta) {
 SparseEquations::Effects SparseEquations::effects(const Vector& theta, bool variances) {
   Effects out;
   if (!update(theta)) return out;
-  const Index p = data_.S.rows() - 1;
-  const ProfiledFixed fixed = profiled_fixed(moments_.S);
+  const Index p = data_.width() - 1;
+  const ProfiledFixed fixed = profiled_fixed(full_.S.topLeftCorner(p + 1, p + 1));
   const Matrix modes = D_.asDiagonal() * E_;
   out.mode = modes.col(p);
   if (p > 0) out.mode -= modes.leftCols(p) * fixed.beta;
@@ -319,8 +343,8 @@ Vector SparseEquations::row_variances(const Vector& theta, const ConstMatrixRef&
   Vector out = Vector::Zero(X.rows());
   if (!update(theta)) return Vector::Constant(X.rows(), std::nan(""));
   invert();
-  const ProfiledFixed fixed = profiled_fixed(moments_.S);
   const Index p = X.cols();
+  const ProfiledFixed fixed = profiled_fixed(full_.S.topLeftCorner(p + 1, p + 1));
   std::vector<Index> apart;  // rows with effects that are not beside one another in L
   for (Index i = 0; i < X.rows(); ++i) {
     Vector x = X.row(i).transpose();

@@ -6,6 +6,7 @@
 // With theta_t^2 = psi_t, D = diag(theta) over all effects, N = Z'Z and Q the blocks Q_t,
 //   C = Q + D N D,  log|H| = log|C| - log|Q|,  H^-1 = I - Z D C^-1 D Z',
 // for any theta, zero included. What the derivatives need of C^-1 is on the pattern of N.
+// Of the contrasts free of the intercept, 1 of unit length, log|H| + log 1'H^-1 1.
 #pragma once
 
 #include <memory>
@@ -24,11 +25,13 @@ struct SparseData {
   SparseMatrix Q;          // q x q, lower triangle
   double logdet_Q = 0;
   SparseMatrix N;  // q x q, lower triangle of Z'Z
-  Matrix B;        // q x (p+1), Z'[X y]
-  Matrix S;        // (p+1) x (p+1), [X y]'[X y]
+  Matrix B;        // q x (p+1), Z'[X y]; of contrasts q x (p+2), Z'[X y 1]
+  Matrix S;        // (p+1) x (p+1), [X y]'[X y]; of contrasts (p+2) x (p+2)
+  bool contrasts = false;
   std::vector<int> position;  // of the effects when C is factored, empty if not known
 
   Index terms() const { return static_cast<Index>(first.size()) - 1; }
+  Index width() const { return S.rows() - (contrasts ? 1 : 0); }  // p+1
 };
 
 // What the records of one term say: their effects, and their elements of Z.
@@ -67,9 +70,10 @@ class SparseEquations {
  private:
   bool update(const Vector& theta);
   void invert();
-  void add_gradient(Moments& out);
-  void add_average(Moments& out);
-  void add_second(Moments& out);
+  void add_gradient();
+  void add_average();
+  void add_second();
+  void contrast(Moments& out) const;
   Matrix exact_traces();
   Matrix traces_by_difference(const Vector& theta);
   Vector traces_at(const Vector& theta);
@@ -85,7 +89,8 @@ class SparseEquations {
   // at the last theta
   Vector theta_, D_;
   bool defined_ = false, inverted_ = false;
-  Matrix E_;  // q x (p+1), C^-1 D B
+  Matrix E_;      // C^-1 D B
+  Moments full_;  // with the intercept of contrasts as the last of [X y 1]
   Moments moments_;
 };
 
