@@ -74,9 +74,11 @@ most_solved_ids <- 5000L
 check_sparse_kinship <- function(K, ids, group, arg, call) {
   sparse <- inherits(K, "kinlmm_precision") && inherits(K$Q, "sparseMatrix") &&
     length(dim(K$Q)) == 2L && requireNamespace("Matrix", quietly = TRUE) &&
-    Matrix::nnzero(K$Q) <= 0.25 * as.double(nrow(K$Q)) * ncol(K$Q)
+    Matrix::nnzero(K$Q, na.counted = TRUE) <= 0.25 * as.double(nrow(K$Q)) * ncol(K$Q)
   if (!sparse) return(check_kinship(K, ids, group, arg, call))
-  sparse_kernel(symmetric_sparse(K$Q, ids, group, arg, call), group, arg, call)
+  # not as an argument: methods of package 'Matrix' would wrap its errors
+  Q <- symmetric_sparse(K$Q, ids, group, arg, call)
+  sparse_kernel(Q, group, arg, call)
 }
 
 # A matrix of package 'Matrix' as a dsCMatrix of its lower triangle: square, finite,

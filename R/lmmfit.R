@@ -35,6 +35,8 @@
 #' sparse. One random intercept with a kernel is reduced to a tridiagonal matrix; several
 #' kernels, slopes with one, or kernels beside other terms, are matrices of the order of what
 #' the effects span. But for the last, no evaluation depends on the number of records.
+#' Random intercepts with sparse inverses of relationship matrices, as of a pedigree, are
+#' computed from the sparse mixed-model equations, see [precision()].
 #' `vignette("algorithms")` has the details.
 #'
 #' With one variance ratio every local minimum over the whole range is found; otherwise a

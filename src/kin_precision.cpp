@@ -24,8 +24,7 @@ Rcpp::List cpp_precision_facts(Rcpp::List Q) {
       return Rcpp::List::create(Rcpp::_["weakest"] = 0.0);
     cholesky.invert();
     Vector diagonal(matrix.cols());
-    for (Index j = 0; j < matrix.cols(); ++j)
-      cholesky.inverse_at(j, j, diagonal(j));
+    for (Index j = 0; j < matrix.cols(); ++j) cholesky.inverse_at(j, j, diagonal(j));
     return Rcpp::List::create(Rcpp::_["weakest"] = cholesky.weakest_pivot(),
                               Rcpp::_["logdet"] = cholesky.logdet(),
                               Rcpp::_["diagonal"] = glue::wrap_vector(diagonal));

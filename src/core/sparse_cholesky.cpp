@@ -91,7 +91,8 @@ std::vector<int> postorder(const std::vector<int>& parent) {
 }
 
 // Elements of each column of L, by walking up the tree from every element of A.
-std::vector<int> column_counts(const SparseMatrix& upper, const std::vector<int>& parent) {
+std::vector<int> column_counts(const SparseMatrix& upper,
+                               const std::vector<int>& parent) {
   const auto n = static_cast<std::size_t>(upper.cols());
   std::vector<int> count(n, 1), seen(n, -1);
   for (int i = 0; i < static_cast<int>(n); ++i) {
@@ -172,7 +173,8 @@ void SparseCholesky::find_fronts(const std::vector<int>& parent,
       const double width = child.width + front.width;
       const double added = child.width * (static_cast<double>(front.width + front.below) -
                                           static_cast<double>(child.below));
-      const double total = width * (width + 1) / 2 + width * static_cast<double>(front.below);
+      const double total =
+          width * (width + 1) / 2 + width * static_cast<double>(front.below);
       if (!worth_merging(width, (empty + zeros.back() + added) / total)) break;
       empty += zeros.back() + added;
       front.first = child.first;
@@ -186,7 +188,8 @@ void SparseCholesky::find_fronts(const std::vector<int>& parent,
   }
   front_of_.resize(static_cast<std::size_t>(n_));
   for (std::size_t f = 0; f < fronts_.size(); ++f) {
-    std::fill_n(front_of_.begin() + fronts_[f].first, fronts_[f].width, static_cast<int>(f));
+    std::fill_n(front_of_.begin() + fronts_[f].first, fronts_[f].width,
+                static_cast<int>(f));
   }
   children_.resize(fronts_.size());
   for (std::size_t f = 0; f < fronts_.size(); ++f) {
@@ -250,8 +253,9 @@ std::size_t SparseCholesky::place_of(int row, int column) const {
   const Front& front =
       fronts_[static_cast<std::size_t>(front_of_[static_cast<std::size_t>(column)])];
   const auto width = static_cast<std::size_t>(front.width);
-  const std::size_t start = front.values + static_cast<std::size_t>(column - front.first) *
-                                               (width + front.below);
+  const std::size_t start =
+      front.values +
+      static_cast<std::size_t>(column - front.first) * (width + front.below);
   if (row < front.first + front.width)
     return start + static_cast<std::size_t>(row - front.first);
   const auto begin = rows_.begin() + static_cast<std::ptrdiff_t>(front.rows);
@@ -342,7 +346,8 @@ double SparseCholesky::weakest_pivot() const {
     const double* pivot = value_.data() + front.values;
     const std::size_t step = static_cast<std::size_t>(front.width) + front.below + 1;
     for (int j = 0; j < front.width; ++j, pivot += step)
-      out = std::min(out, *pivot * *pivot / own_[static_cast<std::size_t>(front.first + j)]);
+      out = std::min(out,
+                     *pivot * *pivot / own_[static_cast<std::size_t>(front.first + j)]);
   }
   return out;
 }

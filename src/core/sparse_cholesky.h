@@ -1,6 +1,6 @@
-// The Cholesky factor of sparse symmetric positive definite matrices A of one pattern, and
-// their inverses on it. Multifrontal: columns of L with the same pattern, or nearly so, are
-// one front, and the work on it is that of dense matrices.
+// The Cholesky factor of sparse symmetric positive definite matrices A of one pattern,
+// and their inverses on it. Multifrontal: columns of L with the same pattern, or nearly
+// so, are one front, and the work on it is that of dense matrices.
 #pragma once
 
 #include <vector>
@@ -22,13 +22,14 @@ class SparseCholesky {
   // not positive definite in double precision.
   bool factor(const double* values);
   double logdet() const;  // log|A|
-  // The smallest pivot relative to the diagonal: what the rows before leave of an element.
+  // The smallest pivot relative to the diagonal: what the rows before leave of an
+  // element.
   double weakest_pivot() const;
   // Elements of L, of which some are zeros by construction.
   double size() const { return static_cast<double>(value_.size()); }
 
-  Matrix half(const ConstMatrixRef& B) const;         // L^-1 P B, n x any
-  Matrix back(const ConstMatrixRef& B) const;         // P'L^-T B: half of A^-1
+  Matrix half(const ConstMatrixRef& B) const;  // L^-1 P B, n x any
+  Matrix back(const ConstMatrixRef& B) const;  // P'L^-T B: half of A^-1
   Matrix solve(const ConstMatrixRef& B) const { return back(half(B)); }
 
   // Makes A^-1 available on the pattern of L; size() more numbers.
@@ -60,8 +61,8 @@ class SparseCholesky {
   std::vector<Front> fronts_;  // children before parents
   std::vector<int> front_of_;  // of each column
   std::vector<std::vector<int>> children_;
-  std::vector<int> rows_;      // of the fronts, below their columns, increasing
-  std::vector<int> within_;    // where these are in the parent, its columns first
+  std::vector<int> rows_;              // of the fronts, below their columns, increasing
+  std::vector<int> within_;            // where these are in the parent, its columns first
   std::vector<std::size_t> place_;     // of the elements of A
   std::vector<std::size_t> diagonal_;  // n, elements of A in the order of elimination
   std::vector<double> value_, inverse_, own_;  // own_: the diagonal of A

@@ -54,7 +54,8 @@ void add_records(const std::vector<SparseTerm>& terms, const ConstMatrixRef& Xy,
   for (const SparseTerm& term : terms) {
     for (Index c = 0; c < Xy.cols(); ++c) {
       double* sum = &data.B(0, c);
-      for (Index i = 0; i < Xy.rows(); ++i) sum[term.effect[at(i)]] += term.z(i) * Xy(i, c);
+      for (Index i = 0; i < Xy.rows(); ++i)
+        sum[term.effect[at(i)]] += term.z(i) * Xy(i, c);
     }
   }
   for (std::size_t s = 0; s < terms.size(); ++s) {
@@ -140,7 +141,9 @@ const Moments& SparseEquations::moments(const Vector& theta, Order order) {
 void SparseEquations::contrast(Moments& out) const {
   const Index width = data_.width(), count = data_.terms();
   const double one = out.S(width, width);
-  const auto inner = [&](Matrix& whole) { whole = whole.topLeftCorner(width, width).eval(); };
+  const auto inner = [&](Matrix& whole) {
+    whole = whole.topLeftCorner(width, width).eval();
+  };
   if (defined_) out.logdet += std::log(one);
   inner(out.S);
   Vector slope(count);
@@ -233,7 +236,8 @@ void SparseEquations::add_average() {
   }
   const std::vector<Matrix> products = between(F);
   for (Index c = 0; c < count; ++c) {
-    for (Index d = 0; d < count; ++d) out.average(c, d) = products[at(c * count + d)](0, 0);
+    for (Index d = 0; d < count; ++d)
+      out.average(c, d) = products[at(c * count + d)](0, 0);
   }
   if (p > 0) out.average -= through.transpose() * fixed.unscaled * through;
 }
@@ -380,7 +384,8 @@ Vector SparseEquations::row_variances(const Vector& theta, const ConstMatrixRef&
       }
     }
     const Matrix half = cholesky_->half(z);
-    for (Index k = 0; k < size; ++k) out(apart[at(first + k)]) += half.col(k).squaredNorm();
+    for (Index k = 0; k < size; ++k)
+      out(apart[at(first + k)]) += half.col(k).squaredNorm();
   }
   return out;
 }

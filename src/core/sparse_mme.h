@@ -62,8 +62,8 @@ class SparseEquations {
   };
   Effects effects(const Vector& theta, bool variances);
 
-  // Variances, without sigma2, of x'beta_hat + z'u_hat as a prediction of x'beta + z'u. X:
-  // rows x p; effect: rows x terms, -1 for none; Z: the same, elements of z.
+  // Variances, without sigma2, of x'beta_hat + z'u_hat as a prediction of x'beta + z'u.
+  // X: rows x p; effect: rows x terms, -1 for none; Z: the same, elements of z.
   Vector row_variances(const Vector& theta, const ConstMatrixRef& X,
                        const Eigen::MatrixXi& effect, const ConstMatrixRef& Z);
 

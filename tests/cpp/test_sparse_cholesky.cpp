@@ -1,9 +1,8 @@
-#include "core/sparse_cholesky.h"
-
 #include <Eigen/Cholesky>
 
 #include "check.h"
 #include "core/random.h"
+#include "core/sparse_cholesky.h"
 
 using namespace kinlmm;
 
@@ -50,7 +49,8 @@ TEST(sparse_cholesky_is_the_dense_one) {
       CHECK_NEAR((sparse.solve(B.col(0)) - inverse * B.col(0)).cwiseAbs().maxCoeff(), 0,
                  1e-12);
       const Matrix half = sparse.half(B);
-      CHECK_NEAR((half.transpose() * half - B.transpose() * inverse * B).norm(), 0, 1e-11);
+      CHECK_NEAR((half.transpose() * half - B.transpose() * inverse * B).norm(), 0,
+                 1e-11);
       sparse.invert();
       std::size_t e = 0;
       for (Index j = 0; j < n; ++j) {
