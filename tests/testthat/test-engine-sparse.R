@@ -55,7 +55,8 @@ test_that("the criterion and its derivatives are those of dense matrices", {
                        c(5, rep(0, count - 1L)), c(rep(1e-4, count - 1L), 2))) {
       expect_equal(engine_criterion(sparse, theta, TRUE),
                    engine_criterion(fits$dense$engine, theta, TRUE), tolerance = 1e-12)
-      expected <- if (length(fits$dense$coefficients) > 0L) dense_moments(fits$dense, theta) else
+      by_hand <- length(fits$dense$coefficients) > 0L
+      expected <- if (by_hand) dense_moments(fits$dense, theta) else
         engine_moments(fits$dense$engine, theta, 2L)
       expect_equal(engine_moments(sparse, theta, 2L)[names(expected)], expected,
                    tolerance = 1e-9)
