@@ -772,6 +772,14 @@ abort_epistatic_ids <- function(missing, n, call) {
     "{.arg L} must hold every id of {.arg K}.",
     "x" = "{count(length(missing))} of {count(n)} are not there: {some_of(missing)}."
   ), "kinship_ids", missing = missing, call = call)
+# group: NULL where it is not known; most: how many ids may be asked for.
+abort_sparse_kernel <- function(group, q, most, what, call) {
+  abort_kinlmm(c(
+    "A sparse precision matrix of this size has no relationship matrix to be used.",
+    "x" = if (is.null(group)) "{what} needs that of {count(q)} ids.",
+    "x" = if (!is.null(group)) "`{group}` has {count(q)} ids, and {what} needs it.",
+    "i" = "It is formed for up to {count(most)} ids."
+  ), "sparse_kernel", group = group, q = q, call = call)
 }
 
 # Model ----

@@ -112,6 +112,7 @@ basis_spectrum <- function(basis) {
 without_intercept <- function(engine) {
   if (is.null(engine$data$intercept)) return(engine)
   engine$contrasts <- TRUE
+  if (engine$name == "sparse") engine$data$contrasts <- TRUE
   engine$data$n <- engine$data$n - 1
   engine$work$n <- engine$work$n - 1
   engine

@@ -57,6 +57,7 @@ choose_engine <- function(frame, fixed, random, call = rlang::caller_env()) {
     }
     return(engine_blocked(work, random, call))
   }
+  if (any(has_sparse_kernel(random))) return(engine_sparse(work, random, call))
   if (one && identical(random[[1L]]$columns, "(Intercept)")) {
     return(check_identified(engine_rotated(work, random[[1L]], call), random[[1L]],
                             call))

@@ -44,7 +44,7 @@ blup_term <- function(object, label, pev, first, prior) {
   term <- object$random[[label]]
   modes <- term_modes(object, label)
   ids <- rownames(modes)
-  scale <- if (is.null(term$kernel)) rep(1, length(ids)) else diag(term$kernel)
+  scale <- kernel_diagonal(term$kernel, length(ids))
   counts <- tabulate(term$factor, nlevels(term$factor))
   records <- counts[match(ids, levels(term$factor))]
   records[is.na(records)] <- 0L

@@ -144,6 +144,7 @@ coordinate_problem <- function(fit, orders = NULL) {
 
 # Where an exact Hessian costs many gradients, one of the estimates is updated instead.
 exact_hessian <- function(engine) {
+  if (engine$name == "sparse") return(engine$data$first[[n_theta(engine) + 1L]] <= 1500L)
   !inherits(engine, "engine_blocked") || blocked_cost(engine) < 1e7
 }
 

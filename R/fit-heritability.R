@@ -160,7 +160,8 @@ component_shares <- function(shares, phi) {
 
 share_errors <- function(object, shares, information) {
   rows <- share_rows(shares)
-  if (length(object$theta) == 1L && information == "observed" && shares$intercepts) {
+  ratio <- length(object$theta) == 1L && !is.null(object$opt$hessian)
+  if (ratio && information == "observed" && shares$intercepts) {
     return(ratio_error(object, shares$k))
   }
   covariance <- information_covariance(object, information)
@@ -220,8 +221,9 @@ variance_share <- function(tau, k) tau * k / (tau * k + 1)
 # Mean diagonal of the kernel centred over the individuals with records; 1 without one.
 mean_diagonal <- function(term) {
   if (is.null(term$kernel)) return(1)
-  K <- term$kernel[levels(term$factor), levels(term$factor)]
-  mean(diag(K)) - mean(K)
+  ids <- levels(term$factor)
+  own <- kernel_diagonal(term$kernel, nrow(term$kernel))
+  mean(own[match(ids, rownames(term$kernel))]) - kernel_mean(term$kernel, ids)
 }
 
 # Ratios at which the criterion exceeds its minimum by the chi-square quantile, as shares.

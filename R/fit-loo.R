@@ -185,7 +185,7 @@ projection_blocks <- function(fit, rows) {
   engine <- fit$engine
   theta <- unname(fit$theta)
   if (engine$name == "dense") return(dense_projection(engine, theta, fit, rows))
-  if (engine$name != "rotated") {
+  if (!engine$name %in% c("rotated", "sparse")) {
     effects <- effects_inverse(fit)
     if (!is.null(effects)) return(effects_projection(fit, effects, rows))
   }

@@ -42,7 +42,8 @@ at_optimum <- function(fit, opt, REML) {
 # The same model by maximum likelihood, from what the fit holds; with a kernel and an
 # intercept by that of without_intercept().
 refit_ml <- function(fit) {
-  kernel <- fit$engine$name == "rotated"
+  kernel <- fit$engine$name == "rotated" ||
+    (fit$engine$name == "sparse" && length(fit$random) == 1L)
   if (kernel) fit$engine <- without_intercept(fit$engine)
   if (!fit$REML && !kernel) return(fit)
   at_optimum(fit, engine_optimise(fit$engine, FALSE, fit$control, fit$theta), FALSE)

@@ -321,7 +321,7 @@ with_seed <- function(seed, code) {
 # matter how many are drawn at once.
 simulate_matrix <- function(object, nsim, kept) {
   counts <- vapply(object$random, function(term) {
-    length(term$columns) * nlevels(term$factor)
+    length(term$columns) * drawn_levels(term)
   }, numeric(1))
   n <- length(object$y)
   z <- matrix(stats::rnorm((sum(counts) + n) * nsim), ncol = nsim)
@@ -342,13 +342,25 @@ draw_term <- function(object, label, factor, new, z) {
   term <- object$random[[label]]
   k <- length(term$columns)
   Z <- term_design(term)
-  u <- array(factor %*% matrix(z, k), c(k, nlevels(term$factor), ncol(z)))
+  u <- array(factor %*% matrix(z, k), c(k, drawn_levels(term), ncol(z)))
   ids <- levels(term$factor)
-  root <- if (!is.null(term$kernel)) kernel_root(term$kernel[ids, ids])
+  sparse <- inherits(term$kernel, "sparse_kernel")
+  root <- if (!is.null(term$kernel) && !sparse) kernel_root(term$kernel[ids, ids])
   parts <- lapply(new, function(a) {
     values <- matrix(u[a, , ], ncol = ncol(z))
     if (!is.null(root)) values <- crossprod(root, values)
+    if (sparse) values <- draw_sparse(term$kernel, values, ids)
     Z[, a] * values[as.integer(term$factor), , drop = FALSE]
   })
   Reduce(`+`, parts)
+}
+
+# Of a sparse precision matrix the effects of all ids are drawn.
+drawn_levels <- function(term) {
+  if (inherits(term$kernel, "sparse_kernel")) nrow(term$kernel) else nlevels(term$factor)
+}
+
+draw_sparse <- function(kernel, z, ids) {
+  drawn <- check_core(cpp_precision_solve(sparse_slots(kernel$Q), z, TRUE))[[1L]]
+  drawn[match(ids, rownames(kernel)), , drop = FALSE]
 }

@@ -96,10 +96,18 @@ refit_one <- function(fit, y, call = rlang::caller_env()) {
 # The engine of the fit for the response fit$y.
 new_response <- function(fit, call) {
   frame <- fit_frame(fit)
-  if (!fit$engine$name == "rotated") return(choose_engine(frame, fit$fixed, fit$random, call))
   engine <- fit$engine
+  if (!engine$name %in% c("rotated", "sparse")) {
+    return(choose_engine(frame, fit$fixed, fit$random, call))
+  }
   work <- engine_work(frame, fit$fixed, call)
   engine$work <- work[names(engine$work)]
+  if (engine$name == "sparse") {
+    engine$effect <- sparse_effects(engine, fit$random)
+    engine <- respond_sparse(engine, work)
+    engine$effect <- NULL
+    return(engine)
+  }
   respond_rotated(engine, work, fit$random[[1L]])
 }
 

@@ -143,6 +143,7 @@ scan_half_width <- 1
 # The part of a fit that the scan needs.
 scan_null <- function(fit, call = rlang::caller_env()) {
   if (!inherits(fit, "lmmfit")) abort_scan_model(describe(fit), call)
+  fit <- with_dense_engine(fit, "a scan", call)
   if (!identical(fit$engine$name, "rotated")) {
     abort_scan_model("a model of another kind", call)
   }

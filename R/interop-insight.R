@@ -153,7 +153,8 @@ mean_variance <- function(term, covariance) {
   Z <- term_design(term)
   variance <- rowSums((Z %*% covariance) * Z)
   if (!is.null(term$kernel)) {
-    own <- stats::setNames(diag(as.matrix(term$kernel)), rownames(term$kernel))
+    own <- stats::setNames(kernel_diagonal(term$kernel, nrow(term$kernel)),
+                           rownames(term$kernel))
     variance <- variance * own[as.character(term$factor)]
   }
   mean(variance)

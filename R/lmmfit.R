@@ -35,6 +35,8 @@
 #' sparse. One random intercept with a kernel is reduced to a tridiagonal matrix; several
 #' kernels, slopes with one, or kernels beside other terms, are matrices of the order of what
 #' the effects span. But for the last, no evaluation depends on the number of records.
+#' Random intercepts with sparse inverses of relationship matrices, as of a pedigree, are
+#' computed from the sparse mixed-model equations, see [precision()].
 #' `vignette("algorithms")` has the details.
 #'
 #' With one variance ratio every local minimum over the whole range is found; otherwise a
@@ -127,7 +129,7 @@ lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, o
   if (missing(formula)) abort_argument("formula", "given", "missing", here)
   formula <- as_formula(formula, here)
 
-  model <- read_model(formula, call, data, kinship, contrasts, env, here)
+  model <- read_model(formula, call, data, kinship, contrasts, env, here, sparse = TRUE)
   engine <- choose_engine(model$frame, model$fixed, model$random, here)
   check_start(start, engine, here)
   opt <- engine_optimise(engine, REML, control, start)
@@ -139,15 +141,16 @@ lmmfit <- function(formula, data = NULL, kinship = NULL, REML = TRUE, weights, o
 
 # The model that a formula and data describe, before any method: list(formula, frame, fixed,
 # random), see model_frame(), model_fixed() and model_random(). mf_call: the matched call of
-# the verb; env: where it was called; bars: whether random terms must be there.
+# the verb; env: where it was called; bars: whether random terms must be there; sparse:
+# whether sparse precision matrices may stay so.
 read_model <- function(formula, mf_call, data, kinship, contrasts, env,
-                       call = rlang::caller_env(), bars = TRUE) {
+                       call = rlang::caller_env(), bars = TRUE, sparse = FALSE) {
   check_data(data, call)
   parts <- model_formula(formula, data, call, bars)
   frame <- model_frame(parts, mf_call, data, env, call)
   fixed <- model_fixed(parts, frame$frame, contrasts, call)
   kernel <- function(expr) eval_kernel(expr, data, formula, env, call)
-  random <- model_random(parts, frame$frame, kinship, kernel, call)
+  random <- model_random(parts, frame$frame, kinship, kernel, call, sparse = sparse)
   list(formula = parts$formula, frame = frame, fixed = fixed, random = random)
 }
 

@@ -143,27 +143,12 @@ check_sparse <- function(sparse, call) {
 check_relationship <- function(K, ids, group, arg, call) {
   if (!inherits(K, "kinlmm_precision")) return(check_kinship(K, ids, group, arg, call))
   Q <- K$Q
-  check_kinship_names(Q, group, arg, call)
-  if (nrow(Q) != ncol(Q)) abort_argument(arg, "a square matrix", describe(Q), call)
   if (!inherits(Q, "sparseMatrix")) {
+    check_kinship_names(Q, group, arg, call)
+    if (nrow(Q) != ncol(Q)) abort_argument(arg, "a square matrix", describe(Q), call)
     return(precision(symmetric_precision(as.matrix(Q), ids, group, arg, call)))
   }
-  names <- plain_numbers(rownames(Q), ids)
-  dimnames(Q) <- list(names, names)
-  lost <- setdiff(ids, names)
-  if (length(lost) > 0L) abort_kinship_ids(group, arg, lost, ids, names, call)
-  Q <- methods::as(methods::as(Q, "generalMatrix"), "CsparseMatrix")
-  if (any(!is.finite(Q@x))) {
-    at <- Q@i[!is.finite(Q@x)] + 1L
-    abort_kinship_na(group, arg, length(at), names[at], call)
-  }
-  gap <- abs(Q - Matrix::t(Q))
-  if (length(gap@x) > 0L && max(gap@x) > 1e-8 * max(abs(Q@x))) {
-    worst <- Matrix::which(gap == max(gap@x), arr.ind = TRUE)[1L, ]
-    values <- c(Q[worst[[1L]], worst[[2L]]], Q[worst[[2L]], worst[[1L]]])
-    abort_kinship_asymmetric(group, arg, names[worst], values, call)
-  }
-  Q <- Matrix::forceSymmetric((Q + Matrix::t(Q)) / 2)
+  Q <- symmetric_sparse(Q, ids, group, arg, call)
   failed <- function(condition) abort_precision(group, arg, call)
   tryCatch(Matrix::Cholesky(Q, LDL = FALSE), error = failed, warning = failed)
   precision(Q)
@@ -367,6 +352,7 @@ kernel_matrix <- function(kernel, q, sparse) {
 
 kernel_diagonal <- function(kernel, q) {
   if (is.null(kernel)) return(rep(1, q))
+  if (inherits(kernel, "sparse_kernel")) return(kernel$diagonal)
   if (!inherits(kernel, "kinlmm_precision")) return(unname(diag(kernel)))
   if (!inherits(kernel$Q, "sparseMatrix")) return(diag(kernel_matrix(kernel, q, FALSE)))
   inverse_diagonal(sparse_solver(kernel$Q), q, seq_len(q))

@@ -117,9 +117,9 @@ variable_names <- function(terms) {
 #   kernel_text what kin() calls it
 # A decorrelated term (`||`) becomes one term per column. `kernel` evaluates K of kin().
 # given: whether the variances are, so that the data need not tell them, and an inverse of K
-# may stay one.
+# may stay one. sparse: whether a sparse inverse may, see settle_kernels().
 model_random <- function(parts, frame, kinship, kernel, call = rlang::caller_env(),
-                         given = FALSE) {
+                         given = FALSE, sparse = FALSE) {
   groups <- vapply(parts$bars, function(bar) as_text(bar$group), character(1))
   own <- !vapply(parts$bars, function(bar) is.null(bar$kernel), logical(1))
   kinship <- check_kinship_list(kinship, unique(groups), groups[own], call)
@@ -129,14 +129,15 @@ model_random <- function(parts, frame, kinship, kernel, call = rlang::caller_env
     term <- random_term(bar, groups[[i]], frame, call)
     K <- if (own[[i]]) kernel(bar$kernel) else kinship[[groups[[i]]]]
     if (!is.null(K)) {
-      check <- if (given) check_relationship else check_kinship
+      check <- if (given) check_relationship else if (sparse) check_sparse_kinship else
+        check_kinship
       term$kernel <- check(K, levels(term$factor), groups[[i]], "kinship", call)
       term$kernel_text <- if (own[[i]]) deparse1(bar$kernel)
     }
     terms <- c(terms, if (bar$correlated) list(term) else split_columns(term))
   }
   if (!given) check_random(terms, nrow(frame), call)
-  terms
+  if (sparse) settle_kernels(terms, call) else terms
 }
 
 # A term for each column.

@@ -10,22 +10,6 @@ using glue::map;
 
 namespace {
 
-Rcpp::List wrap_sparse(const SparseMatrix& x) {
-  return Rcpp::List::create(
-      Rcpp::_["p"] =
-          Rcpp::IntegerVector(x.outerIndexPtr(), x.outerIndexPtr() + x.cols() + 1),
-      Rcpp::_["i"] =
-          Rcpp::IntegerVector(x.innerIndexPtr(), x.innerIndexPtr() + x.nonZeros()),
-      Rcpp::_["x"] = Rcpp::NumericVector(x.valuePtr(), x.valuePtr() + x.nonZeros()));
-}
-
-SparseMatrix as_sparse(const Rcpp::List& x, Index size) {
-  const Rcpp::IntegerVector p = x["p"], i = x["i"];
-  const Rcpp::NumericVector value = x["x"];
-  return Eigen::Map<const SparseMatrix>(size, size, value.size(), p.begin(), i.begin(),
-                                        value.begin());
-}
-
 Rcpp::List wrap_blocked(const BlockedData& data) {
   Rcpp::IntegerVector q;
   Rcpp::List terms;
@@ -40,7 +24,7 @@ Rcpp::List wrap_blocked(const BlockedData& data) {
       Rcpp::_["slice"] = data.slice, Rcpp::_["B"] = glue::wrap_matrix(data.B),
       Rcpp::_["start"] = data.start, Rcpp::_["column"] = data.column,
       Rcpp::_["cross"] = glue::wrap_matrix(data.cross),
-      Rcpp::_["rest"] = wrap_sparse(data.rest),
+      Rcpp::_["rest"] = glue::wrap_sparse(data.rest),
       Rcpp::_["rest_Xy"] = glue::wrap_matrix(data.rest_Xy),
       Rcpp::_["C"] = glue::wrap_matrix(data.C));
 }
@@ -94,7 +78,7 @@ BlockedData glue::as_blocked(const Rcpp::List& x) {
   data.column = Rcpp::as<std::vector<int>>(x["column"]);
   data.cross = map(Rcpp::as<Rcpp::NumericMatrix>(x["cross"]));
   data.rest_Xy = map(Rcpp::as<Rcpp::NumericMatrix>(x["rest_Xy"]));
-  data.rest = as_sparse(x["rest"], data.rest_size());
+  data.rest = glue::as_sparse(x["rest"], data.rest_size());
   data.C = map(Rcpp::as<Rcpp::NumericMatrix>(x["C"]));
   data.p = data.C.rows() - 1;
   return data;

@@ -141,6 +141,16 @@ void solve_lower(bool transpose, const ConstMatrixRef& L, MatrixRef B) {
    &ldb FCONE FCONE FCONE FCONE);
 }
 
+void solve_right(bool transpose, const ConstMatrixRef& L, MatrixRef B) {
+  const int rows = as_int(B.rows()), cols = as_int(B.cols());
+  const int lda = as_int(L.outerStride()), ldb = as_int(B.outerStride());
+  const double one = 1;
+  if (rows == 0 || cols == 0) return;
+  F77_CALL(dtrsm)
+  ("R", "L", transpose ? "T" : "N", "N", &rows, &cols, &one, L.data(), &lda, B.data(),
+   &ldb FCONE FCONE FCONE FCONE);
+}
+
 void congruence(const ConstMatrixRef& L, MatrixRef A) {
   const int n = as_int(A.rows()), lda = as_int(A.outerStride());
   const int ldb = as_int(L.outerStride()), type = 1;

@@ -41,6 +41,9 @@ void cholesky_inverse(MatrixRef L);
 // B = L^-1 B, or L^-T B.
 void solve_lower(bool transpose, const ConstMatrixRef& L, MatrixRef B);
 
+// B = B L^-1, or B L^-T.
+void solve_right(bool transpose, const ConstMatrixRef& L, MatrixRef B);
+
 // The lower triangle of L^-1 A L^-T for the symmetric A (lower triangle read).
 void congruence(const ConstMatrixRef& L, MatrixRef A);
 

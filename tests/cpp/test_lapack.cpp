@@ -81,6 +81,12 @@ TEST(cholesky_and_what_follows_it) {
   lapack::solve_lower(true, L, solved);
   CHECK_NEAR(distance(A * solved, Y), 0, 1e-11);
 
+  Matrix right = Y.transpose();
+  lapack::solve_right(true, L, right);
+  CHECK_NEAR(distance(right * T.transpose(), Y.transpose()), 0, 1e-12);
+  lapack::solve_right(false, L, right);
+  CHECK_NEAR(distance(right * A, Y.transpose()), 0, 1e-11);
+
   const Matrix V = B + B.transpose();
   Matrix C = V;
   lapack::congruence(L, C);

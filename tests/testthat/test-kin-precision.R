@@ -31,3 +31,36 @@ test_that("what can't be a precision matrix is refused", {
   expect_kinlmm_error(fit(Q[-2, -2]), "kinship_ids", "\"i2\"")
   expect_output(print(precision(Q)), "20 ids")
 })
+
+test_that("a sparse matrix stays sparse for lmmfit(), and is checked", {
+  skip_if_not_installed("Matrix")
+  tree <- diag(2, 20)
+  tree[abs(row(tree) - col(tree)) == 1] <- -0.9
+  dimnames(tree) <- dimnames(K)
+  sparse <- function(Q) Matrix::Matrix(Q, sparse = TRUE)
+  checked <- function(Q) {
+    check_sparse_kinship(precision(Q), rownames(K), "id", "kinship", NULL)
+  }
+  for (form in list(sparse(tree), methods::as(sparse(tree), "generalMatrix"),
+                    Matrix::forceSymmetric(sparse(tree), "U"),
+                    Matrix::forceSymmetric(sparse(tree), "L"),
+                    methods::as(sparse(tree), "TsparseMatrix"))) {
+    kernel <- checked(form)
+    expect_s3_class(kernel, "sparse_kernel")
+    expect_equal(dimnames(kernel), dimnames(K))
+    expect_equal(kernel$diagonal, unname(diag(solve(tree))), tolerance = 1e-12)
+    expect_equal(kernel$logdet, as.numeric(determinant(tree)$modulus), tolerance = 1e-12)
+  }
+  # no gain
+  expect_true(is.matrix(checked(sparse(Q))))
+  wrong <- function(i, j, value) {
+    tree[i, j] <- value
+    checked(methods::as(sparse(tree), "generalMatrix"))
+  }
+  expect_kinlmm_error(wrong(3, 4, -0.5), "kinship_asymmetric")
+  expect_kinlmm_error(wrong(3, 3, NA), "kinship_na", "i3")
+  expect_kinlmm_error(wrong(3, 3, 0.1), "precision", "positive definite")
+  expect_kinlmm_error(wrong(3, 3, 0), "precision", "positive definite")
+  expect_kinlmm_error(checked(sparse(tree)[-2, -2]), "kinship_ids", "i2")
+  expect_kinlmm_error(checked(unname(sparse(tree))), "kinship_noids")
+})
