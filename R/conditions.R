@@ -772,6 +772,8 @@ abort_epistatic_ids <- function(missing, n, call) {
     "{.arg L} must hold every id of {.arg K}.",
     "x" = "{count(length(missing))} of {count(n)} are not there: {some_of(missing)}."
   ), "kinship_ids", missing = missing, call = call)
+}
+
 # group: NULL where it is not known; most: how many ids may be asked for.
 abort_sparse_kernel <- function(group, q, most, what, call) {
   abort_kinlmm(c(

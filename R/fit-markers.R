@@ -162,6 +162,9 @@ kernel_loadings <- function(fit, at) {
 # SNPs; their `mean`, `scale` and `effects`, W'a; `factor`, K = factor W W'; and `method`.
 kernel_markers <- function(fit, at, geno, settings, call) {
   kernel <- fit$random[[at$label]]$kernel
+  if (inherits(kernel, "sparse_kernel")) {
+    abort_marker_method(at$label, "is given by its inverse", call)
+  }
   note <- attr(kernel, "grm")
   # made of something else than SNPs
   if (is.null(note[["m"]])) note <- NULL
