@@ -89,6 +89,38 @@ cpp_gwas_scan <- function(null, source, per_marker, maf, missing, threads, nodes
     .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, maf, missing, threads, nodes, half_width, callback)
 }
 
+cpp_text_matrix_read <- function(pull, n, k, kinship, progress) {
+    .Call(`_kinlmm_cpp_text_matrix_read`, pull, n, k, kinship, progress)
+}
+
+cpp_kinship_read <- function(pull, n, triangle, width, progress) {
+    .Call(`_kinlmm_cpp_kinship_read`, pull, n, triangle, width, progress)
+}
+
+cpp_counts_read <- function(pull, n, progress) {
+    .Call(`_kinlmm_cpp_counts_read`, pull, n, progress)
+}
+
+cpp_pairs_read <- function(pull, n, progress) {
+    .Call(`_kinlmm_cpp_pairs_read`, pull, n, progress)
+}
+
+cpp_text_matrix_write <- function(X, triangle, push, progress) {
+    .Call(`_kinlmm_cpp_text_matrix_write`, X, triangle, push, progress)
+}
+
+cpp_kinship_write <- function(K, triangle, width, push, progress) {
+    .Call(`_kinlmm_cpp_kinship_write`, K, triangle, width, push, progress)
+}
+
+cpp_counts_write <- function(n, count, push, progress) {
+    .Call(`_kinlmm_cpp_counts_write`, n, count, push, progress)
+}
+
+cpp_pairs_write <- function(K, observed, push, progress) {
+    .Call(`_kinlmm_cpp_pairs_write`, K, observed, push, progress)
+}
+
 cpp_grm <- function(source, standardized, filter, block, threads, progress) {
     .Call(`_kinlmm_cpp_grm`, source, standardized, filter, block, threads, progress)
 }

@@ -335,6 +335,119 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_text_matrix_read
+Rcpp::List cpp_text_matrix_read(Rcpp::Function pull, double n, double k, bool kinship, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_text_matrix_read(SEXP pullSEXP, SEXP nSEXP, SEXP kSEXP, SEXP kinshipSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< double >::type n(nSEXP);
+    Rcpp::traits::input_parameter< double >::type k(kSEXP);
+    Rcpp::traits::input_parameter< bool >::type kinship(kinshipSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_text_matrix_read(pull, n, k, kinship, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_kinship_read
+Rcpp::List cpp_kinship_read(Rcpp::Function pull, double n, bool triangle, int width, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_kinship_read(SEXP pullSEXP, SEXP nSEXP, SEXP triangleSEXP, SEXP widthSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< double >::type n(nSEXP);
+    Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
+    Rcpp::traits::input_parameter< int >::type width(widthSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_kinship_read(pull, n, triangle, width, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_counts_read
+Rcpp::List cpp_counts_read(Rcpp::Function pull, int n, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_counts_read(SEXP pullSEXP, SEXP nSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_counts_read(pull, n, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pairs_read
+Rcpp::List cpp_pairs_read(Rcpp::Function pull, int n, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_pairs_read(SEXP pullSEXP, SEXP nSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pairs_read(pull, n, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_text_matrix_write
+Rcpp::List cpp_text_matrix_write(Rcpp::NumericMatrix X, bool triangle, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_text_matrix_write(SEXP XSEXP, SEXP triangleSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
+    Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_text_matrix_write(X, triangle, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_kinship_write
+Rcpp::List cpp_kinship_write(Rcpp::NumericMatrix K, bool triangle, int width, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_kinship_write(SEXP KSEXP, SEXP triangleSEXP, SEXP widthSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
+    Rcpp::traits::input_parameter< int >::type width(widthSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_kinship_write(K, triangle, width, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_counts_write
+Rcpp::List cpp_counts_write(int n, double count, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_counts_write(SEXP nSEXP, SEXP countSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< double >::type count(countSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_counts_write(n, count, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pairs_write
+Rcpp::List cpp_pairs_write(Rcpp::NumericMatrix K, Rcpp::NumericMatrix observed, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_pairs_write(SEXP KSEXP, SEXP observedSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type observed(observedSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pairs_write(K, observed, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_grm
 Rcpp::List cpp_grm(Rcpp::List source, bool standardized, Rcpp::List filter, int block, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP standardizedSEXP, SEXP filterSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
@@ -595,6 +708,14 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_geno_read", (DL_FUNC) &_kinlmm_cpp_geno_read, 2},
     {"_kinlmm_cpp_bed_write", (DL_FUNC) &_kinlmm_cpp_bed_write, 5},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 9},
+    {"_kinlmm_cpp_text_matrix_read", (DL_FUNC) &_kinlmm_cpp_text_matrix_read, 5},
+    {"_kinlmm_cpp_kinship_read", (DL_FUNC) &_kinlmm_cpp_kinship_read, 5},
+    {"_kinlmm_cpp_counts_read", (DL_FUNC) &_kinlmm_cpp_counts_read, 3},
+    {"_kinlmm_cpp_pairs_read", (DL_FUNC) &_kinlmm_cpp_pairs_read, 3},
+    {"_kinlmm_cpp_text_matrix_write", (DL_FUNC) &_kinlmm_cpp_text_matrix_write, 4},
+    {"_kinlmm_cpp_kinship_write", (DL_FUNC) &_kinlmm_cpp_kinship_write, 5},
+    {"_kinlmm_cpp_counts_write", (DL_FUNC) &_kinlmm_cpp_counts_write, 4},
+    {"_kinlmm_cpp_pairs_write", (DL_FUNC) &_kinlmm_cpp_pairs_write, 4},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 6},
     {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
