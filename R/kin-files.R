@@ -105,7 +105,10 @@ locate_kinship <- function(path, format, call) {
     path <- there
   }
   ending <- endings[endsWith(path, endings)]
-  if (length(ending) == 0L && format == "auto") abort_kin_format(path, call)
+  if (length(ending) == 0L && format == "auto") {
+    check_not_zstd(path, call)
+    abort_kin_format(path, call)
+  }
   if (format == "auto") format <- kinship_format(ending)
   list(path = path, format = format, id_path = kinship_id_path(path, ending))
 }

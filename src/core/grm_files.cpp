@@ -103,7 +103,7 @@ bool half_empty(const MatrixRef& K) {
 }
 
 // Copies the lower triangle to the upper one, by tiles that fit the cache.
-void mirror(MatrixRef K) {
+void mirror(MatrixRef& K) {
   constexpr Index kTile = 64;
   const Index n = K.rows();
   for (Index j0 = 0; j0 < n; j0 += kTile) {
