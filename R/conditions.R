@@ -1708,7 +1708,7 @@ abort_bed_dosage <- function(sample, snp, value, call) {
 # column: of the .bim or .fam; what: "sample" or "SNP".
 abort_bed_ids <- function(column, what, values, names, call) {
   abort_kinlmm(c(
-    "PLINK files can't hold values that are empty or have white space.",
+    "PLINK files can't hold values that are empty, have white space or are not UTF-8.",
     "x" = "{.code {column}} is such a value for {n_of(length(names), what)}:
            {some_of(values)}."
   ), "bed_ids", column = column, ids = names, call = call)
@@ -1993,7 +1993,8 @@ abort_kin_write <- function(prefix, why, call) {
 
 abort_kin_id_words <- function(ids, call) {
   abort_kinlmm(c(
-    "Files of relationship matrices can't hold ids that are empty or have white space.",
+    "Files of relationship matrices can't hold ids that are empty, have white space or are
+     not UTF-8.",
     "x" = "{n_of(length(ids), 'id')}: {some_of(ids)}."
   ), "kinship_write", "file", ids = ids, call = call)
 }

@@ -144,7 +144,7 @@ read_text_columns <- function(path, kind, widths, call) {
   fields <- count_fields(path)
   if (!any(fields > 0L)) abort_plink_empty(path, kind, call)
   usual <- most_frequent(fields[fields > 0L])
-  expected <- min(max(usual, min(widths)), max(widths))
+  expected <- as.integer(min(max(usual, min(widths)), max(widths)))
   bad <- which(fields != expected & fields > 0L)
   if (length(bad) > 0L) {
     abort_plink_columns(path, kind, bad, fields[bad], expected, call)

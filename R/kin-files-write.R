@@ -120,9 +120,8 @@ id_columns <- function(ids, samples, call) {
     }
     out <- list(fid = known_fid(table, at), iid = as.character(table$iid[at]))
   }
-  bad <- !validUTF8(ids) | !nzchar(ids) | grepl("[[:space:]]", out$fid) |
-    grepl("[[:space:]]", out$iid)
-  if (any(bad)) abort_kin_id_words(ids[bad], call)
+  bad <- unfit_words(out$fid) | unfit_words(out$iid)
+  if (any(bad)) abort_kin_id_words(valid_text(ids[bad]), call)
   out
 }
 
@@ -140,7 +139,7 @@ sample_table <- function(samples, call) {
 }
 
 text_bytes <- function(lines) {
-  charToRaw(paste0(paste(enc2utf8(lines), collapse = "\n"), "\n"))
+  charToRaw(paste0(paste(as_utf8(lines), collapse = "\n"), "\n"))
 }
 
 # Writes files by write[[suffix]](push, tick) under temporary names, and renames them when

@@ -64,7 +64,9 @@ fuzz_eigen <- function(K) {
 
 # Independent readings ----
 
-floats <- function(path, n) fill_triangle(readBin(path, "double", n^2, 4, endian = "little"), n)
+floats <- function(path, n) {
+  fill_triangle(readBin(path, "double", n^2, 4, endian = "little"), n)
+}
 
 doubles <- function(path, n) {
   x <- readBin(path, "double", n^2, endian = "little")
@@ -184,7 +186,9 @@ injuries <- list(
   nul = function(x) insert_bytes(x, raw(sample(3L, 1L))),
   latin = function(x) insert_bytes(x, as.raw(sample(c(0xe9, 0xff, 0xc3, 0x80), 1L))),
   utf8 = function(x) insert_bytes(x, as.raw(c(0xc3, 0xa9))),
-  long = function(x) insert_bytes(x, rep(charToRaw(sample(c("9", "x", " ", "\t"), 1L)), 20000)),
+  long = function(x) {
+    insert_bytes(x, rep(charToRaw(sample(c("9", "x", " ", "\t"), 1L)), 20000))
+  },
   word = function(x) {
     words <- c("nan", "NA", "inf", "-", "1e999", "0x1p3", "1e-400", "{x}", "\"", "#", "'")
     insert_bytes(x, charToRaw(sample(words, 1L)))
@@ -200,7 +204,7 @@ fuzz_once <- function(reader, prefix) {
   for (suffix in names(bytes)) writeBin(bytes[[suffix]], paste0(prefix, suffix))
   outcome <- tryCatch(
     list(result = suppressMessages(reader$read(prefix), "kinlmm_message")),
-    kinlmm_error = function(e) if (inherits(e, "kinlmm_error_internal")) "raw error" else "error",
+    kinlmm_error_internal = function(e) "raw error", kinlmm_error = function(e) "error",
     error = function(e) "raw error", warning = function(w) "warning"
   )
   if (is.character(outcome)) return(outcome)

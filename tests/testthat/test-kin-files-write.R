@@ -74,6 +74,8 @@ test_that("unsuitable matrices and places are refused", {
   spaced <- K
   dimnames(spaced) <- rep(list(c("a", "b c")), 2)
   refused(spaced, "kinship_write")
+  dimnames(spaced) <- rep(list(c("a", "b\xff")), 2)
+  refused(spaced, "kinship_write")
   error <- caught(write_kinship(K, file.path(prefix, "no", "k")))
   expect_s3_class(error, c("kinlmm_error_kinship_write", "kinlmm_error_file"))
   expect_match(conditionMessage(error), "There is no folder")

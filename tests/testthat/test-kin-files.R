@@ -39,7 +39,8 @@ test_that("every format gives back what was written", {
 test_that("numbers of SNPs go with the kinship, where the format has them", {
   K <- some_kinship(4)
   all_same <- new_kinship(K, list(m = 12))
-  differ <- structure(K, observed = structure(10 + outer(1:4, 1:4) %% 3, dimnames = dimnames(K)))
+  counts <- structure(10 + outer(1:4, 1:4) %% 3, dimnames = dimnames(K))
+  differ <- structure(K, observed = counts)
   for (format in c("gcta", "gcta-gz")) {
     got <- read_kinship(write_kinship(all_same, tempfile("kin"), format))
     expect_identical(attr(got, "grm"), list(m = 12))
