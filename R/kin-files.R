@@ -72,6 +72,8 @@ read_kinship <- function(path, format = c("auto", "gcta", "gcta-gz", "gemma", "p
     read_kinship_text(at, call)
   )
   K <- found$K
+  # else the attributes would be those of a copy
+  found$K <- NULL
   worst <- check_core(cpp_check_symmetry(K), call = call)
   if (worst$difference > 1e-8 * worst$largest) {
     pair <- c(worst$row, worst$column)
