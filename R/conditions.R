@@ -2090,7 +2090,7 @@ abort_bed_dosage <- function(sample, snp, value, call) {
 # column: of the .bim or .fam; what: "sample" or "SNP".
 abort_bed_ids <- function(column, what, values, names, call) {
   abort_kinlmm(c(
-    "PLINK files can't hold values that are empty or have white space.",
+    "PLINK files can't hold values that are empty, have white space or are not UTF-8.",
     "x" = "{.code {column}} is such a value for {n_of(length(names), what)}:
            {some_of(values)}."
   ), "bed_ids", column = column, ids = names, call = call)
@@ -2251,4 +2251,192 @@ abort_single_step_singular <- function(what, call) {
       inner = "With an {.arg omega} of at most 1 it always is."
     )
   ), "single_step_singular", "numeric", call = call)
+}
+
+# Files of relationship matrices ----
+
+# found: the files that share the prefix.
+abort_kin_missing <- function(path, found, call) {
+  packed <- found[grepl("[.]zst$", found)]
+  abort_kinlmm(c(
+    "Can't find a relationship matrix at {.file {path}}.",
+    "x" = if (length(found) > 0L) {
+      "Files with this prefix are {some_of(basename(found))}."
+    } else {
+      "There is no such file, and none with this prefix."
+    },
+    "i" = if (length(packed) > 0L) {
+      "Did you mean to decompress {.file {packed[[1L]]}} first?"
+    }
+  ), "kinship_missing", "file", path = path, found = found, call = call)
+}
+
+abort_kin_ambiguous <- function(path, found, call) {
+  abort_kinlmm(c(
+    "{.arg path} must belong to one relationship matrix.",
+    "x" = "Files with this prefix are {some_of(found)}.",
+    "i" = "Name one of them, or its {.arg format}."
+  ), "kinship_format", "file", path = path, found = found, call = call)
+}
+
+abort_kin_format <- function(path, call) {
+  endings <- unlist(kinship_endings)
+  abort_kinlmm(c(
+    "Can't tell the format of {.file {path}} by its name.",
+    "x" = "It ends with none of {some_of(endings[!grepl('txt.gz', endings)], 10L)}.",
+    "i" = "{.arg format} may say what it is."
+  ), "kinship_format", "file", path = path, call = call)
+}
+
+abort_kin_zstd <- function(path, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must be text, or compressed by gzip.",
+    "x" = "It starts with the bytes of zstd: PLINK 2 was run with {.code zs}.",
+    "i" = "{.code zstd -d} decompresses it."
+  ), "kinship_format", "file", path = path, call = call)
+}
+
+abort_kin_ids <- function(path, format, call) {
+  abort_kinlmm(c(
+    "{.arg ids} must give the ids of the samples in {.file {path}}.",
+    "x" = if (format == "gemma") {
+      "GEMMA's files hold none: their rows are the lines of its {.file .fam}, in order."
+    } else {
+      "The file is not named in a way that leads to its ids."
+    },
+    "i" = "{.arg ids} may be a vector, genotypes from {.fn read_bed}, or the path of the
+           {.file .fam}."
+  ), "kinship_ids", "file", path = path, call = call)
+}
+
+abort_kin_id_file <- function(path, id_path, call) {
+  abort_kinlmm(c(
+    "Can't find {.file {id_path}}, the ids of {.file {path}}.",
+    "i" = "Without that file, {.arg ids} must give them."
+  ), "kinship_missing", "file", path = id_path, call = call)
+}
+
+# sizes: bytes, by what they would be the size of.
+abort_kin_size <- function(path, got, n, sizes, call) {
+  # n(n + 1)/2 pairs as a number of samples
+  samples <- function(pairs) (sqrt(8 * pairs + 1) - 1) / 2
+  other <- samples(got / 4)
+  abort_kinlmm(c(
+    "{.file {path}} must hold {paste(count(unique(sizes)), collapse = ' or ')} bytes for
+     {n_of(n, 'sample')}.",
+    "x" = "It holds {count(got)}.",
+    "i" = if (got < min(sizes)) "Was the copy interrupted?",
+    "i" = if (identical(names(sizes), "triangle4") && other == round(other) && got > 0) {
+      "That is the size for {n_of(other, 'sample')}. Do the files belong together?"
+    }
+  ), "kinship_size", "file", path = path, expected = sizes, got = got, n = n, call = call)
+}
+
+# why: a sentence, or what R said.
+abort_kin_read <- function(path, why, call) {
+  abort_kinlmm(c("Can't read {.file {path}}.", "x" = "{why}"), "kinship_file", "file",
+               path = path, call = call)
+}
+
+# data: what the core found, here and below.
+abort_kin_value <- function(path, ids, data, call) {
+  pair <- ids[c(data$row, data$column)]
+  abort_kinlmm(c(
+    "Relationships in {.file {path}} must be finite.",
+    "x" = "That of {some_of(pair)} is {data$value}.",
+    "i" = if (is.nan(data$value)) "PLINK and GCTA write NaN for pairs that share no SNP."
+  ), "kinship_file", "file", path = path, ids = pair, call = call)
+}
+
+abort_kin_count <- function(path, ids, data, call) {
+  pair <- ids[c(data$row, data$column)]
+  abort_kinlmm(c(
+    "Numbers of SNPs in {.file {path}} must be finite and not negative.",
+    "x" = "That of {some_of(pair)} is {data$value}."
+  ), "kinship_file", "file", path = path, ids = pair, call = call)
+}
+
+abort_kin_fields <- function(path, data, n, call) {
+  abort_kinlmm(c(
+    "Line {count(data$line)} of {.file {path}} must hold
+     {n_of(data$expected, 'number')}.",
+    "x" = "It holds {count(data$got)}.",
+    "i" = if (data$line == 1 && data$expected == n) {
+      "There are {n_of(n, 'id')}. Do they belong to this file?"
+    }
+  ), "kinship_file", "file", path = path, line = data$line, call = call)
+}
+
+abort_kin_rows <- function(path, data, n, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must hold {n_of(data$expected, 'line')} for {n_of(n, 'sample')}.",
+    "x" = if (data$got > data$expected) "It holds more." else "It holds {count(data$got)}."
+  ), "kinship_file", "file", path = path, expected = data$expected, call = call)
+}
+
+abort_kin_pair <- function(path, data, n, call) {
+  whole <- function(x) x == round(x) && x >= 1 && x <= n
+  abort_kinlmm(c(
+    "Every pair of the {count(n)} samples must be in {.file {path}} once.",
+    "x" = if (whole(data$i) && whole(data$j)) {
+      "Line {count(data$line)} repeats {data$i} and {data$j}."
+    } else {
+      "Line {count(data$line)} is of {data$i} and {data$j}."
+    }
+  ), "kinship_file", "file", path = path, line = data$line, call = call)
+}
+
+# token: what is there instead.
+abort_kin_number <- function(path, data, token, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must hold finite numbers.",
+    "x" = "Line {count(data$line)} has {some_of(token)} as number {count(data$field)}."
+  ), "kinship_file", "file", path = path, line = data$line, token = token, call = call)
+}
+
+abort_kin_end <- function(path, line, call) {
+  abort_kinlmm(c(
+    "The last line of {.file {path}} must end with a line break.",
+    "x" = "Line {count(line)} does not: its last number may have been cut."
+  ), "kinship_file", "file", path = path, line = line, call = call)
+}
+
+# values: of the pair of ids, both ways.
+abort_kin_asymmetric <- function(path, pair, values, call) {
+  abort_kinlmm(c(
+    "The relationship matrix in {.file {path}} must be symmetric.",
+    "x" = "It has {format(values[[1L]], digits = 10)} for {some_of(pair)} and
+           {format(values[[2L]], digits = 10)} for {some_of(rev(pair))}."
+  ), "kinship_file", "file", path = path, ids = pair, call = call)
+}
+
+abort_kin_write <- function(prefix, why, call) {
+  abort_kinlmm(c("Can't write to {.file {prefix}}.", "x" = "{why}"), "kinship_write",
+               "file", path = prefix, call = call)
+}
+
+abort_kin_id_words <- function(ids, call) {
+  abort_kinlmm(c(
+    "Files of relationship matrices can't hold ids that are empty, have white space or are
+     not UTF-8.",
+    "x" = "{n_of(length(ids), 'id')}: {some_of(ids)}."
+  ), "kinship_write", "file", ids = ids, call = call)
+}
+
+# worst: what a column of eigenvectors, or a product with them, has instead of length one.
+abort_eigen_vectors <- function(path, worst, call) {
+  abort_kinlmm(c(
+    "Eigenvectors in {.file {path}} must be orthogonal and of length one.",
+    "x" = "A length is {format(worst, digits = 6)}.",
+    "i" = "Do the rows of the file have the samples, and its columns the vectors?"
+  ), "kinship_file", "file", path = path, call = call)
+}
+
+# Text of PLINK ----
+
+abort_text_bytes <- function(path, kind, what, line, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must be text in UTF-8.",
+    "x" = "Line {count(line)} has {what}."
+  ), kind, "file", path = path, lines = line, call = call)
 }

@@ -204,7 +204,8 @@ kernel_markers <- function(fit, at, geno, settings, call) {
 kernel_settings <- function(note, asked, call) {
   if (!is.null(note$maf)) return(c(note, if (is.null(note$hwe)) list(hwe = 0)))
   pick <- function(name, default) if (is.null(asked[[name]])) default else asked[[name]]
-  method <- if (is.null(note)) pick("method", "centered") else note$method
+  # a kinship that was read from a file knows its number of SNPs at most
+  method <- if (is.null(note$method)) pick("method", "centered") else note$method
   additive <- c("centered", "standardized", "vanraden1", "vanraden2")
   list(method = check_choice(method, additive, "method", call),
        maf = check_number(pick("maf", 0.01), 0, 0.5, "maf", call),

@@ -130,18 +130,54 @@ fam_phenotype <- function(x) {
 }
 
 # The six columns of a .bim or .fam as text; a .fam may have further phenotypes, which
-# are skipped. fread() drops malformed lines without a word, and takes one separator only;
-# scan() after a count of fields is exact, and as fast.
+# are skipped.
 read_plink_table <- function(path, kind, call) {
+  most <- if (kind == "fam") Inf else 6L
+  read_text_columns(path, kind, c(6L, most), call)
+}
+
+# Columns of text between blanks, of which `widths` says how many there may be, at most
+# six of which are read. fread() drops malformed lines without a word, and takes one
+# separator only; scan() after a count of fields is exact, and as fast.
+read_text_columns <- function(path, kind, widths, call) {
+  check_no_nul(path, kind, call)
   fields <- count_fields(path)
   if (!any(fields > 0L)) abort_plink_empty(path, kind, call)
-  expected <- if (kind == "fam") max(6L, most_frequent(fields[fields > 0L])) else 6L
+  usual <- most_frequent(fields[fields > 0L])
+  expected <- as.integer(min(max(usual, min(widths)), max(widths)))
   bad <- which(fields != expected & fields > 0L)
   if (length(bad) > 0L) {
     abort_plink_columns(path, kind, bad, fields[bad], expected, call)
   }
-  scan(path, what = c(rep(list(""), 6L), rep(list(NULL), expected - 6L)), quote = "",
-       comment.char = "", na.strings = character(), multi.line = FALSE, quiet = TRUE)
+  shown <- min(expected, 6L)
+  what <- c(rep(list(""), shown), rep(list(NULL), expected - shown))
+  columns <- scan(path, what = what, quote = "", comment.char = "",
+                  na.strings = character(), multi.line = FALSE, quiet = TRUE)[seq_len(shown)]
+  for (column in columns) {
+    bad <- which(!validUTF8(column))
+    if (length(bad) > 0L) {
+      line <- plink_lines(path)[[bad[[1L]]]]
+      abort_text_bytes(path, kind, "bytes that are not UTF-8", line, call)
+    }
+  }
+  lapply(columns, `Encoding<-`, "UTF-8")
+}
+
+# scan() would cut a line at a NUL byte, with a warning.
+check_no_nul <- function(path, kind, call) {
+  con <- gzfile(path, "rb")
+  on.exit(close(con))
+  line <- 1
+  repeat {
+    bytes <- readBin(con, "raw", 1e6)
+    if (length(bytes) == 0L) return(invisible())
+    at <- which(bytes == 0L)
+    if (length(at) > 0L) {
+      line <- line + sum(bytes[seq_len(at[[1L]])] == 10L)
+      abort_text_bytes(path, kind, "a NUL byte", line, call)
+    }
+    line <- line + sum(bytes == 10L)
+  }
 }
 
 most_frequent <- function(x) {

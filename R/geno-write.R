@@ -69,6 +69,8 @@ bed_write_errors <- function(prefix, call) {
 write_plink <- function(prefix, samples, map, write, call) {
   stem <- plink_stem(prefix, call)
   tables <- list(bim = bim_table(map, call), fam = fam_table(samples, call))
+  # fwrite() writes the bytes that it finds
+  tables <- lapply(tables, lapply, function(x) if (is.character(x)) as_utf8(x) else x)
   parts <- paste0(tempfile("geno-", dirname(stem)), c(".bim", ".fam", ".bed"))
   on.exit(unlink(parts))
   written <- tryCatch({
@@ -119,8 +121,28 @@ fam_table <- function(samples, call) {
 
 # Columns are separated by white space, so that no value may hold any or be empty.
 check_plink_words <- function(table, column, what, call) {
-  bad <- grepl("^$|[[:space:]]", table[[column]])
+  bad <- unfit_words(table[[column]])
   if (!any(bad)) return(invisible())
   names <- if (what == "SNP") table$snp else table$iid
-  abort_bed_ids(column, what, table[[column]][bad], names[bad], call)
+  abort_bed_ids(column, what, valid_text(table[[column]][bad]), valid_text(names[bad]), call)
+}
+
+# Values that can't stand between blanks in a text file in UTF-8.
+unfit_words <- function(x) {
+  x <- as_utf8(x)
+  bad <- !validUTF8(x) | !nzchar(x)
+  bad[!bad] <- grepl("[[:space:]]", x[!bad])
+  bad
+}
+
+# Text for a message: bytes that are not UTF-8 as "<e9>".
+valid_text <- function(x) iconv(as_utf8(x), "UTF-8", "UTF-8", sub = "byte")
+
+# Latin-1, marked or native, as UTF-8. In the C locale other bytes have no meaning, and
+# enc2utf8() would write them out as "<e9>".
+as_utf8 <- function(x) {
+  x <- as.character(x)
+  latin <- Encoding(x) == "latin1" | l10n_info()[["Latin-1"]]
+  x[latin] <- enc2utf8(x[latin])
+  x
 }

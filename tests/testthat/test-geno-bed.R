@@ -252,3 +252,24 @@ test_that("plink reads the same genotypes", {
   raw <- as.matrix(utils::read.table(paste0(prefix, ".raw"), header = TRUE)[-(1:6)])
   expect_identical(unname(raw) + 0, unname(as.matrix(read_bed(prefix))))
 })
+
+test_that("tables that are no text in UTF-8 are errors that name the line", {
+  G <- random_genotypes(2, 3)
+  spoil <- function(suffix, bytes) {
+    prefix <- write_test_bed(G)
+    path <- paste0(prefix, suffix)
+    good <- readBin(path, "raw", 1000)
+    second <- which(good == 0x0a)[[1]]
+    writeBin(append(good, as.raw(bytes), second + 2), path)
+    caught(read_bed(prefix))
+  }
+  for (suffix in c("bim", "fam")) {
+    error <- spoil(paste0(".", suffix), 0)
+    expect_s3_class(error, paste0("kinlmm_error_", suffix))
+    expect_match(conditionMessage(error), "UTF-8.*Line 2 has a NUL byte")
+    expect_match(conditionMessage(spoil(paste0(".", suffix), 0xe9)),
+                 "Line 2 has bytes that are not UTF-8")
+  }
+  prefix <- write_test_bed(G, ids = c("a", "\u00e9"))
+  expect_identical(rownames(read_bed(prefix)), c("a", "\u00e9"))
+})

@@ -103,3 +103,12 @@ test_that("nothing to write, or nowhere, is an error", {
   expect_kinlmm_error(write_bed(G[, 0], tempfile()), "argument", "`geno`")
   expect_kinlmm_error(write_bed(G), "argument", "`prefix` must be given")
 })
+
+test_that("ids in another encoding are written as UTF-8, and bytes of none are refused", {
+  G <- random_genotypes(2, 3)
+  rownames(G) <- c("a", `Encoding<-`("\xe9", "latin1"))
+  prefix <- write_bed(G, tempfile())
+  expect_identical(rownames(read_bed(prefix)), c("a", "\u00e9"))
+  rownames(G) <- c("a", "b\xff")
+  expect_kinlmm_error(write_bed(G, tempfile()), "bed_ids", "b<ff>")
+})
