@@ -57,12 +57,36 @@ cpp_level_sums <- function(Xy, z, code, q) {
     .Call(`_kinlmm_cpp_level_sums`, Xy, z, code, q)
 }
 
+cpp_sparse_records <- function(first, effect, Z, Xy) {
+    .Call(`_kinlmm_cpp_sparse_records`, first, effect, Z, Xy)
+}
+
+cpp_sparse_position <- function(data) {
+    .Call(`_kinlmm_cpp_sparse_position`, data)
+}
+
+cpp_sparse_moments <- function(data, theta, order) {
+    .Call(`_kinlmm_cpp_sparse_moments`, data, theta, order)
+}
+
+cpp_sparse_optimise <- function(data, reml, tolerance, max_iterations, starts) {
+    .Call(`_kinlmm_cpp_sparse_optimise`, data, reml, tolerance, max_iterations, starts)
+}
+
+cpp_sparse_effects <- function(data, theta, variances) {
+    .Call(`_kinlmm_cpp_sparse_effects`, data, theta, variances)
+}
+
+cpp_sparse_row_variances <- function(data, theta, X, effect, Z) {
+    .Call(`_kinlmm_cpp_sparse_row_variances`, data, theta, X, effect, Z)
+}
+
 cpp_least_squares <- function(X, y, root) {
     .Call(`_kinlmm_cpp_least_squares`, X, y, root)
 }
 
-cpp_marker_products <- function(source, standardized, filter, A, threads, progress) {
-    .Call(`_kinlmm_cpp_marker_products`, source, standardized, filter, A, threads, progress)
+cpp_marker_products <- function(source, method, filter, A, threads, progress) {
+    .Call(`_kinlmm_cpp_marker_products`, source, method, filter, A, threads, progress)
 }
 
 cpp_score_markers <- function(source, mean, effect, threads, progress) {
@@ -81,12 +105,24 @@ cpp_geno_read <- function(source, threads) {
     .Call(`_kinlmm_cpp_geno_read`, source, threads)
 }
 
+cpp_bimbam_index <- function(path, progress) {
+    .Call(`_kinlmm_cpp_bimbam_index`, path, progress)
+}
+
+cpp_snp_stats <- function(source, filter, test, midp, threads, progress) {
+    .Call(`_kinlmm_cpp_snp_stats`, source, filter, test, midp, threads, progress)
+}
+
+cpp_sample_stats <- function(source, threads, progress) {
+    .Call(`_kinlmm_cpp_sample_stats`, source, threads, progress)
+}
+
 cpp_bed_write <- function(source, path, block, threads, progress) {
     .Call(`_kinlmm_cpp_bed_write`, source, path, block, threads, progress)
 }
 
-cpp_gwas_scan <- function(null, source, per_marker, maf, missing, threads, nodes, half_width, callback) {
-    .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, maf, missing, threads, nodes, half_width, callback)
+cpp_gwas_scan <- function(null, source, per_marker, filter, threads, nodes, half_width, callback) {
+    .Call(`_kinlmm_cpp_gwas_scan`, null, source, per_marker, filter, threads, nodes, half_width, callback)
 }
 
 cpp_text_matrix_read <- function(pull, n, k, kinship, progress) {
@@ -121,8 +157,12 @@ cpp_pairs_write <- function(K, observed, push, progress) {
     .Call(`_kinlmm_cpp_pairs_write`, K, observed, push, progress)
 }
 
-cpp_grm <- function(source, standardized, filter, block, threads, progress) {
-    .Call(`_kinlmm_cpp_grm`, source, standardized, filter, block, threads, progress)
+cpp_grm <- function(source, settings, threads, progress) {
+    .Call(`_kinlmm_cpp_grm`, source, settings, threads, progress)
+}
+
+cpp_set_attributes <- function(x, attributes) {
+    invisible(.Call(`_kinlmm_cpp_set_attributes`, x, attributes))
 }
 
 cpp_ped_inbreeding <- function(sire, dam, threads) {
@@ -133,12 +173,48 @@ cpp_ped_relationship <- function(sire, dam) {
     .Call(`_kinlmm_cpp_ped_relationship`, sire, dam)
 }
 
+cpp_ped_block <- function(sire, dam, rows, threads, progress) {
+    .Call(`_kinlmm_cpp_ped_block`, sire, dam, rows, threads, progress)
+}
+
+cpp_ped_dominance <- function(sire, dam, A) {
+    .Call(`_kinlmm_cpp_ped_dominance`, sire, dam, A)
+}
+
 cpp_ped_inverse <- function(sire, dam, threads) {
     .Call(`_kinlmm_cpp_ped_inverse`, sire, dam, threads)
 }
 
 cpp_ped_drop <- function(sire, dam, z, threads) {
     .Call(`_kinlmm_cpp_ped_drop`, sire, dam, z, threads)
+}
+
+cpp_precision_facts <- function(Q) {
+    .Call(`_kinlmm_cpp_precision_facts`, Q)
+}
+
+cpp_precision_solve <- function(Q, B, half) {
+    .Call(`_kinlmm_cpp_precision_solve`, Q, B, half)
+}
+
+cpp_summarise_pairs <- function(K, limits) {
+    .Call(`_kinlmm_cpp_summarise_pairs`, K, limits)
+}
+
+cpp_find_relatives <- function(K, threshold) {
+    .Call(`_kinlmm_cpp_find_relatives`, K, threshold)
+}
+
+cpp_find_families <- function(n, row, column) {
+    .Call(`_kinlmm_cpp_find_families`, n, row, column)
+}
+
+cpp_pair_distances <- function(K) {
+    .Call(`_kinlmm_cpp_pair_distances`, K)
+}
+
+cpp_cell_means <- function(K, order, cells) {
+    .Call(`_kinlmm_cpp_cell_means`, K, order, cells)
 }
 
 cpp_tridiagonalise <- function(K) {
@@ -179,6 +255,10 @@ cpp_spike_em <- function(source, model, start, path, sweeps, each, draws, tolera
 
 cpp_spike_gibbs <- function(source, model, starts, prior, warmup, kept, thin, seed, threads, progress) {
     .Call(`_kinlmm_cpp_spike_gibbs`, source, model, starts, prior, warmup, kept, thin, seed, threads, progress)
+}
+
+cpp_cpu_instructions <- function() {
+    .Call(`_kinlmm_cpp_cpu_instructions`)
 }
 
 cpp_vc_bayes <- function(engine, sizes, priors, unit, deviation, chains, warmup, iterations, thin, dear, threads, seed, callback) {

@@ -216,6 +216,87 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_sparse_records
+Rcpp::List cpp_sparse_records(Rcpp::IntegerVector first, Rcpp::List effect, Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy);
+RcppExport SEXP _kinlmm_cpp_sparse_records(SEXP firstSEXP, SEXP effectSEXP, SEXP ZSEXP, SEXP XySEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type first(firstSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type effect(effectSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Z(ZSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_records(first, effect, Z, Xy));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_position
+Rcpp::List cpp_sparse_position(Rcpp::List data);
+RcppExport SEXP _kinlmm_cpp_sparse_position(SEXP dataSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_position(data));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_moments
+Rcpp::List cpp_sparse_moments(Rcpp::List data, Rcpp::NumericVector theta, int order);
+RcppExport SEXP _kinlmm_cpp_sparse_moments(SEXP dataSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< int >::type order(orderSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_moments(data, theta, order));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_optimise
+Rcpp::List cpp_sparse_optimise(Rcpp::List data, bool reml, double tolerance, int max_iterations, Rcpp::NumericMatrix starts);
+RcppExport SEXP _kinlmm_cpp_sparse_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type max_iterations(max_iterationsSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type starts(startsSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_optimise(data, reml, tolerance, max_iterations, starts));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_effects
+Rcpp::List cpp_sparse_effects(Rcpp::List data, Rcpp::NumericVector theta, bool variances);
+RcppExport SEXP _kinlmm_cpp_sparse_effects(SEXP dataSEXP, SEXP thetaSEXP, SEXP variancesSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< bool >::type variances(variancesSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_effects(data, theta, variances));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_sparse_row_variances
+Rcpp::List cpp_sparse_row_variances(Rcpp::List data, Rcpp::NumericVector theta, Rcpp::NumericMatrix X, Rcpp::IntegerMatrix effect, Rcpp::NumericMatrix Z);
+RcppExport SEXP _kinlmm_cpp_sparse_row_variances(SEXP dataSEXP, SEXP thetaSEXP, SEXP XSEXP, SEXP effectSEXP, SEXP ZSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
+    Rcpp::traits::input_parameter< Rcpp::IntegerMatrix >::type effect(effectSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Z(ZSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_sparse_row_variances(data, theta, X, effect, Z));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_least_squares
 Rcpp::List cpp_least_squares(Rcpp::NumericMatrix X, Rcpp::NumericVector y, Rcpp::NumericVector root);
 RcppExport SEXP _kinlmm_cpp_least_squares(SEXP XSEXP, SEXP ySEXP, SEXP rootSEXP) {
@@ -375,6 +456,119 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_text_matrix_read
+Rcpp::List cpp_text_matrix_read(Rcpp::Function pull, double n, double k, bool kinship, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_text_matrix_read(SEXP pullSEXP, SEXP nSEXP, SEXP kSEXP, SEXP kinshipSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< double >::type n(nSEXP);
+    Rcpp::traits::input_parameter< double >::type k(kSEXP);
+    Rcpp::traits::input_parameter< bool >::type kinship(kinshipSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_text_matrix_read(pull, n, k, kinship, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_kinship_read
+Rcpp::List cpp_kinship_read(Rcpp::Function pull, double n, bool triangle, int width, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_kinship_read(SEXP pullSEXP, SEXP nSEXP, SEXP triangleSEXP, SEXP widthSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< double >::type n(nSEXP);
+    Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
+    Rcpp::traits::input_parameter< int >::type width(widthSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_kinship_read(pull, n, triangle, width, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_counts_read
+Rcpp::List cpp_counts_read(Rcpp::Function pull, int n, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_counts_read(SEXP pullSEXP, SEXP nSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_counts_read(pull, n, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pairs_read
+Rcpp::List cpp_pairs_read(Rcpp::Function pull, int n, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_pairs_read(SEXP pullSEXP, SEXP nSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pairs_read(pull, n, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_text_matrix_write
+Rcpp::List cpp_text_matrix_write(Rcpp::NumericMatrix X, bool triangle, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_text_matrix_write(SEXP XSEXP, SEXP triangleSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
+    Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_text_matrix_write(X, triangle, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_kinship_write
+Rcpp::List cpp_kinship_write(Rcpp::NumericMatrix K, bool triangle, int width, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_kinship_write(SEXP KSEXP, SEXP triangleSEXP, SEXP widthSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
+    Rcpp::traits::input_parameter< int >::type width(widthSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_kinship_write(K, triangle, width, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_counts_write
+Rcpp::List cpp_counts_write(int n, double count, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_counts_write(SEXP nSEXP, SEXP countSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< int >::type n(nSEXP);
+    Rcpp::traits::input_parameter< double >::type count(countSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_counts_write(n, count, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pairs_write
+Rcpp::List cpp_pairs_write(Rcpp::NumericMatrix K, Rcpp::NumericMatrix observed, Rcpp::Function push, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_pairs_write(SEXP KSEXP, SEXP observedSEXP, SEXP pushSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type observed(observedSEXP);
+    Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pairs_write(K, observed, push, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_grm
 Rcpp::List cpp_grm(Rcpp::List source, Rcpp::List settings, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP settingsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
@@ -477,6 +671,30 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type z(zSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_ped_drop(sire, dam, z, threads));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_precision_facts
+Rcpp::List cpp_precision_facts(Rcpp::List Q);
+RcppExport SEXP _kinlmm_cpp_precision_facts(SEXP QSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type Q(QSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_precision_facts(Q));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_precision_solve
+Rcpp::List cpp_precision_solve(Rcpp::List Q, Rcpp::NumericMatrix B, bool half);
+RcppExport SEXP _kinlmm_cpp_precision_solve(SEXP QSEXP, SEXP BSEXP, SEXP halfSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type Q(QSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
+    Rcpp::traits::input_parameter< bool >::type half(halfSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_precision_solve(Q, B, half));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -735,6 +953,12 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_rotated_optimise", (DL_FUNC) &_kinlmm_cpp_rotated_optimise, 3},
     {"_kinlmm_cpp_rotated_solve", (DL_FUNC) &_kinlmm_cpp_rotated_solve, 3},
     {"_kinlmm_cpp_level_sums", (DL_FUNC) &_kinlmm_cpp_level_sums, 4},
+    {"_kinlmm_cpp_sparse_records", (DL_FUNC) &_kinlmm_cpp_sparse_records, 4},
+    {"_kinlmm_cpp_sparse_position", (DL_FUNC) &_kinlmm_cpp_sparse_position, 1},
+    {"_kinlmm_cpp_sparse_moments", (DL_FUNC) &_kinlmm_cpp_sparse_moments, 3},
+    {"_kinlmm_cpp_sparse_optimise", (DL_FUNC) &_kinlmm_cpp_sparse_optimise, 5},
+    {"_kinlmm_cpp_sparse_effects", (DL_FUNC) &_kinlmm_cpp_sparse_effects, 3},
+    {"_kinlmm_cpp_sparse_row_variances", (DL_FUNC) &_kinlmm_cpp_sparse_row_variances, 5},
     {"_kinlmm_cpp_least_squares", (DL_FUNC) &_kinlmm_cpp_least_squares, 3},
     {"_kinlmm_cpp_marker_products", (DL_FUNC) &_kinlmm_cpp_marker_products, 6},
     {"_kinlmm_cpp_score_markers", (DL_FUNC) &_kinlmm_cpp_score_markers, 5},
@@ -746,6 +970,14 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_sample_stats", (DL_FUNC) &_kinlmm_cpp_sample_stats, 3},
     {"_kinlmm_cpp_bed_write", (DL_FUNC) &_kinlmm_cpp_bed_write, 5},
     {"_kinlmm_cpp_gwas_scan", (DL_FUNC) &_kinlmm_cpp_gwas_scan, 8},
+    {"_kinlmm_cpp_text_matrix_read", (DL_FUNC) &_kinlmm_cpp_text_matrix_read, 5},
+    {"_kinlmm_cpp_kinship_read", (DL_FUNC) &_kinlmm_cpp_kinship_read, 5},
+    {"_kinlmm_cpp_counts_read", (DL_FUNC) &_kinlmm_cpp_counts_read, 3},
+    {"_kinlmm_cpp_pairs_read", (DL_FUNC) &_kinlmm_cpp_pairs_read, 3},
+    {"_kinlmm_cpp_text_matrix_write", (DL_FUNC) &_kinlmm_cpp_text_matrix_write, 4},
+    {"_kinlmm_cpp_kinship_write", (DL_FUNC) &_kinlmm_cpp_kinship_write, 5},
+    {"_kinlmm_cpp_counts_write", (DL_FUNC) &_kinlmm_cpp_counts_write, 4},
+    {"_kinlmm_cpp_pairs_write", (DL_FUNC) &_kinlmm_cpp_pairs_write, 4},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 4},
     {"_kinlmm_cpp_set_attributes", (DL_FUNC) &_kinlmm_cpp_set_attributes, 2},
     {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
@@ -754,6 +986,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_ped_dominance", (DL_FUNC) &_kinlmm_cpp_ped_dominance, 3},
     {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},
     {"_kinlmm_cpp_ped_drop", (DL_FUNC) &_kinlmm_cpp_ped_drop, 4},
+    {"_kinlmm_cpp_precision_facts", (DL_FUNC) &_kinlmm_cpp_precision_facts, 1},
+    {"_kinlmm_cpp_precision_solve", (DL_FUNC) &_kinlmm_cpp_precision_solve, 3},
     {"_kinlmm_cpp_summarise_pairs", (DL_FUNC) &_kinlmm_cpp_summarise_pairs, 2},
     {"_kinlmm_cpp_find_relatives", (DL_FUNC) &_kinlmm_cpp_find_relatives, 2},
     {"_kinlmm_cpp_find_families", (DL_FUNC) &_kinlmm_cpp_find_families, 3},
