@@ -1,0 +1,1 @@
+pca <- function(geno, k = 10L) NULL
