@@ -1,7 +1,8 @@
 # Which markers of the genotypes at hand are used, as MarkerFilter of the core takes it.
-marker_filter <- function(maf, missing, call = rlang::caller_env()) {
+marker_filter <- function(maf, missing, hwe = 0, call = rlang::caller_env()) {
   list(maf = check_number(maf, 0, 0.5, "maf", call),
-       missing = check_number(missing, 0, 1, "missing", call))
+       missing = check_number(missing, 0, 1, "missing", call),
+       hwe = check_number(hwe, 0, 1, "hwe", call))
 }
 
 # Places in the map of the SNPs on the chromosomes that `chr` asks for: "autosomes" leaves
