@@ -30,8 +30,8 @@ plot.pca <- function(x, type = c("scores", "scree"), components = 1:2, groups = 
     plot_scree(x, ...)
     return(invisible(x))
   }
-  components <- check_components(components, x, call)
-  groups <- check_groups(groups, x, call)
+  components <- pca_components(components, x, call)
+  groups <- pca_groups(groups, x, call)
   if (!is.null(new)) {
     if (!is.matrix(new) || !is.numeric(new) || ncol(new) != length(x$values)) {
       abort_argument("new", paste("a matrix of", length(x$values), "columns of predict()"),
@@ -47,7 +47,7 @@ plot.pca <- function(x, type = c("scores", "scree"), components = 1:2, groups = 
   invisible(x)
 }
 
-check_components <- function(components, x, call) {
+pca_components <- function(components, x, call) {
   k <- length(x$values)
   if (k < 2L) abort_argument("x", "a result of pca() with at least two components", "of one",
                              call)
@@ -61,7 +61,7 @@ check_components <- function(components, x, call) {
 }
 
 # `groups` as a factor in the order of the samples, or NULL.
-check_groups <- function(groups, x, call) {
+pca_groups <- function(groups, x, call) {
   if (is.null(groups)) return(NULL)
   ids <- rownames(x$scores)
   if (!is.null(names(groups)) && all(ids %in% names(groups))) groups <- groups[ids]
