@@ -89,7 +89,7 @@ pca_points <- function(x, groups, new) {
 }
 
 component_label <- function(x, j) {
-  sprintf("%s (%.2g%% of variance)", names(x$values)[[j]], 100 * x$share[[j]])
+  sprintf("%s (%s%% of variance)", names(x$values)[[j]], percent_of(x$share[[j]]))
 }
 
 # The key stands in the margin, where no points are.
@@ -117,7 +117,8 @@ plot_score_pair <- function(x, points, components, ...) {
 wider <- function(range) range + c(-0.04, 0.04) * diff(range)
 
 plot_score_pairs <- function(x, points, components) {
-  labels <- sprintf("%s\n%.2g%%", names(x$values)[components], 100 * x$share[components])
+  labels <- sprintf("%s\n%s%%", names(x$values)[components],
+                    percent_of(x$share[components]))
   graphics::pairs(points$scores[, components], labels, pch = points$symbol, cex = 0.5,
                   col = points$colour, gap = 0.4, las = 1, oma = c(3, 3, 4, 3))
   if (length(points$label) == 0L) return(invisible())
@@ -136,3 +137,5 @@ plot_scree <- function(x, ...) {
   graphics::axis(1, pretty(c(1, length(percent))), lwd = 0, lwd.ticks = 1,
                  col.ticks = plot_colours$line)
 }
+
+percent_of <- function(share) formatC(100 * share, digits = 2L, format = "fg")

@@ -61,7 +61,9 @@
 #'   * `residuals`: k numbers, relative to `values`, and `converged`, whether at most
 #'     `tolerance`;
 #'   * `trace`, `n`, `m` (SNPs used), `dropped` (SNPs left out, by reason), `method`,
-#'     `filter`, `exact`, `passes` (over the genotypes) and `tolerance`.
+#'     `filter`, `exact`, `passes` (over the genotypes) and `tolerance`; of a relationship
+#'     matrix `negative` (how many eigenvalues are) and `centred` (whether its rows sum to
+#'     zero: else the first component may be hardly more than the mean).
 #'
 #'   A message of class `kinlmm_message_pca` says how many SNPs were used. Methods:
 #'   `print()`, `summary()` (a data frame of the components), [plot()][plot.pca],
@@ -184,6 +186,7 @@ pca_kinship <- function(K, k, call) {
   out$converged <- stats::setNames(rep(TRUE, k), names(out$values))
   out[c("m", "method", "exact", "negative")] <-
     list(note$m, note$method, TRUE, sum(inner$d < -1e-8 * max(inner$d)))
+  out$centred <- max(abs(rowSums(K))) <= 1e-6 * max(inner$d)
   out
 }
 
@@ -216,10 +219,9 @@ print.pca <- function(x, n = 10L, ...) {
 # How they were computed, and what is to be said of it.
 pca_how <- function(x) {
   if (is.null(x$markers)) {
-    negative <- if (x$negative > 0) {
-      paste0("; ", count(x$negative), " of its eigenvalues negative")
-    }
-    return(paste0("by its spectrum, not centred", negative))
+    return(paste0("exact, by its spectrum", if (!x$centred) "; it is not centred",
+                  if (x$negative > 0) paste0("; ", n_are(x$negative, "eigenvalue"),
+                                             " negative")))
   }
   if (x$exact) return("exact, by the spectrum of the relationship matrix")
   done <- all(x$converged)
