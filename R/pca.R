@@ -126,9 +126,10 @@ pca <- function(geno, k = 10L, method = c("standardized", "vanraden2", "centered
   out
 }
 
-# block: markers held at a time, a multiple of what the kernels take.
-compute_pca <- function(geno, k, method, filter, exact, tolerance, call, block = 960L) {
+compute_pca <- function(geno, k, method, filter, exact, tolerance, call) {
   threads <- n_threads(call)
+  # markers held at a time: what the kernels take, within 64 MB
+  block <- as.integer(96L * min(10, max(1, 2^26 %/% (96 * nrow(geno)))))
   unit <- match(method, c("standardized", "vanraden2", "centered")) - 1L
   found <- with_progress("Principal components", ncol(geno), function(tick) {
     cpp_pca(core_source(geno), k, unit, filter, exact, tolerance, 30L, block, threads, tick)
@@ -212,7 +213,7 @@ print.pca <- function(x, n = 10L, ...) {
   if (!all(x$converged)) lines$residual <- sprintf("%.0e", table$residual)
   print(lines)
   rest <- length(x$values) - shown
-  if (rest > 0L) cat("... and", n_of(rest, "component"), "more\n")
+  if (rest > 0L) cat("... and", count(rest), "more\n")
   invisible(x)
 }
 

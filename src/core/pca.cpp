@@ -217,7 +217,7 @@ Matrix beside(const Matrix& A, const Matrix& B) {
 // A start that knows the larger components: power iterations on some of the markers.
 Matrix start(Columns& Z, Index width, const PcaOptions& options, Monitor& monitor) {
   constexpr Index kEvery = 16, kMost = 8192, kIterations = 4;
-  constexpr Index kBytes = Index(1) << 28;
+  constexpr Index kBytes = Index(1) << 26;
   Random random(1);
   Matrix X = Matrix::NullaryExpr(Z.samples(), width,
                                  [&](Index, Index) { return random.normal(); });
