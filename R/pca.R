@@ -17,7 +17,8 @@
 #' pass over the genotypes extends a basis by the residuals K u - d u of the leading vectors,
 #' until those of k components are at most `tolerance` times d, or for 30 passes. These
 #' passes are computed in single precision, sums beyond some hundred terms, eigenvalues
-#' and a last pass in double. The angle between a component and the exact one is about its
+#' and a last pass in double. Up to 256 MB of genotypes (a byte each) are kept in memory
+#' meanwhile; more are read again in every pass. The angle between a component and the exact one is about its
 #' residual over the distance to the nearest other eigenvalue, both relative to d: components
 #' that stand out are right to a millionth or better, while those within the bulk of
 #' eigenvalues (noise, or relatives) converge slowly. A message names those that did not

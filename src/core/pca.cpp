@@ -61,13 +61,17 @@ class Columns {
     std::vector<Index> markers(static_cast<std::size_t>(count));
     for (Index j = 0; j < count; ++j) markers[j] = first + j;
     const Index n = samples();
-    counts_.resize(static_cast<std::size_t>(n * count));
-    const bool whole = source_.read_counts(first, count, counts_.data());
+    std::uint8_t* counts = room(first, count);
+    bool whole = first + count <= kept_;
+    if (!whole) {
+      whole = source_.read_counts(first, count, counts);
+      if (whole && !all_.empty() && first == kept_) kept_ += count;
+    }
     if (!whole) {
       values_.resize(n, count);
       source_.read(first, count, values_);
     }
-    return standardise(markers, whole);
+    return standardise(markers, whole ? counts : nullptr);
   }
 
   // Single markers instead of a run.
@@ -81,7 +85,7 @@ class Columns {
       values_.resize(n, count);
       for (Index j = 0; j < count; ++j) source_.read(markers[j], 1, values_.col(j));
     }
-    return standardise(markers, whole);
+    return standardise(markers, whole ? counts_.data() : nullptr);
   }
 
   // What is known once all markers have been read.
@@ -98,23 +102,35 @@ class Columns {
   Index used() const { return fates_[0]; }
 
  private:
-  const ThinBlock& standardise(const std::vector<Index>& markers, bool whole) {
+  // Where counts are read to.
+  std::uint8_t* room(Index first, Index count) {
+    const Index n = samples();
+    if (all_.empty() && n * markers() <= options_.keep)
+      all_.resize(static_cast<std::size_t>(n * markers()));
+    if (!all_.empty()) return all_.data() + n * first;
+    counts_.resize(static_cast<std::size_t>(n * count));
+    return counts_.data();
+  }
+
+  // counts: of these markers, or null where they are in values_.
+  const ThinBlock& standardise(const std::vector<Index>& markers,
+                               const std::uint8_t* counts) {
     const Index n = samples(), count = static_cast<Index>(markers.size());
-    decide(markers, whole);
+    decide(markers, counts);
     block_ = ThinBlock();
     block_.n = n;
     for (Index j = 0; j < count; ++j) {
       const double mean = mean_[markers[j]], scale = scale_[markers[j]];
       if (scale == 0) continue;
-      if (whole) {
-        block_.counts.push_back(counts_.data() + j * n);
+      if (counts) {
+        block_.counts.push_back(counts + j * n);
         block_.values.push_back(
             {-mean * scale, (1 - mean) * scale, (2 - mean) * scale, 0});
       } else {
         block_.columns.push_back(values_.col(j).data());
       }
     }
-    if (whole) return block_;
+    if (counts) return block_;
     parallel_for(count, options_.threads, [&](Index j) {
       const double mean = mean_[markers[j]], scale = scale_[markers[j]];
       for (Index i = 0; i < n; ++i) {
@@ -125,13 +141,12 @@ class Columns {
     return block_;
   }
 
-  void decide(const std::vector<Index>& markers, bool whole) {
+  void decide(const std::vector<Index>& markers, const std::uint8_t* counts) {
     const Index n = samples(), count = static_cast<Index>(markers.size());
     const auto known = [&](Index s) { return !std::isnan(scale_[s]); };
     if (std::all_of(markers.begin(), markers.end(), known)) return;
-    const auto summaries =
-        whole ? summarise_counts(counts_.data(), n, count, options_.threads)
-              : summarise_and_impute(values_, options_.threads);
+    const auto summaries = counts ? summarise_counts(counts, n, count, options_.threads)
+                                  : summarise_and_impute(values_, options_.threads);
     for (Index j = 0; j < count; ++j) {
       const Index s = markers[j];
       if (known(s)) continue;
@@ -159,7 +174,8 @@ class Columns {
   std::vector<double> mean_, scale_;  // all markers; scale 0: not used, NaN: not read yet
   std::array<Index, 5> fates_{};
   double squares_ = 0;  // of all elements of Z
-  std::vector<std::uint8_t> counts_;
+  std::vector<std::uint8_t> counts_, all_;
+  Index kept_ = 0;  // markers whose counts are in all_
   Matrix values_;
   ThinBlock block_;
 };

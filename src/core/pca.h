@@ -25,7 +25,8 @@ struct PcaOptions {
   // over the genotypes that are allowed
   double tolerance = 1e-4;
   Index passes = 30;
-  Index block = 960;  // markers held at a time
+  Index block = 960;            // markers held at a time
+  Index keep = Index(1) << 28;  // all, if they are counts and so many bytes at most
   Instructions with = Instructions::automatic;
   int threads = 1;
 };

@@ -100,6 +100,9 @@ TEST(pca_does_not_depend_on_threads_or_blocks) {
   options.threads = 3;
   const Pca three = compute(X, options);
   CHECK(one.scores == three.scores && one.loadings == three.loadings);
+  options.keep = 0;
+  const Pca read_again = compute(X, options);
+  CHECK(one.scores == read_again.scores);
   options.block = 48;
   const Pca blocks = compute(X, options);
   CHECK_NEAR((one.scores - blocks.scores).cwiseAbs().maxCoeff(), 0, 1e-5);
