@@ -233,6 +233,14 @@ cpp_check_symmetry <- function(K) {
     .Call(`_kinlmm_cpp_check_symmetry`, K)
 }
 
+cpp_pca <- function(source, components, unit, filter, exact, tolerance, passes, block, threads, progress) {
+    .Call(`_kinlmm_cpp_pca`, source, components, unit, filter, exact, tolerance, passes, block, threads, progress)
+}
+
+cpp_pca_project <- function(source, mean, scale, loadings, threads, progress) {
+    .Call(`_kinlmm_cpp_pca_project`, source, mean, scale, loadings, threads, progress)
+}
+
 cpp_sim_matrix <- function(plan, threads, progress) {
     .Call(`_kinlmm_cpp_sim_matrix`, plan, threads, progress)
 }

@@ -2440,3 +2440,47 @@ abort_text_bytes <- function(path, kind, what, line, call) {
     "x" = "Line {count(line)} has {what}."
   ), kind, "file", path = path, lines = line, call = call)
 }
+
+# Principal components ----
+
+abort_pca_samples <- function(n, call) {
+  abort_kinlmm(c("Principal components need at least two samples.",
+                 "x" = "{.arg geno} has {n_of(n, 'sample')}."), "argument", arg = "geno",
+               call = call)
+}
+
+abort_pca_rank <- function(k, rank, call) {
+  abort_kinlmm(c(
+    "{.arg k} must not exceed the number of components that there are.",
+    "x" = "It is {count(k)}, and {count(rank)} of the eigenvalues
+           {cli::qty(rank)}{?is/are} positive."
+  ), "pca_rank", rank = rank, call = call)
+}
+
+# dropped: SNPs left out by reason, by name.
+abort_pca_empty <- function(dropped, filter, call) {
+  abort_kinlmm(c(
+    "Principal components need at least one SNP.",
+    "x" = if (sum(dropped) == 0) {
+      "{.arg geno} holds none on the chromosomes asked for."
+    } else {
+      "None of {count(sum(dropped))} is left: {dropped_snps(dropped, filter)}."
+    }
+  ), "pca_empty", dropped = dropped, call = call)
+}
+
+# x: what pca() returns.
+inform_pca <- function(x) {
+  left_out <- sum(x$dropped)
+  slow <- names(x$values)[!x$converged]
+  inform_kinlmm(c(
+    "Used {count(x$m)} of {count(x$m + left_out)} SNPs.",
+    "i" = if (left_out > 0) "Left out: {dropped_snps(x$dropped, x$filter)}.",
+    "!" = if (length(slow) > 0L) {
+      "{some_of(slow, quote = FALSE)} {cli::qty(length(slow))}{?is/are} not separated well
+       enough from what follows: residuals of up to {format(max(x$residuals), digits = 1L)}
+       after {x$passes} passes."
+    },
+    "i" = if (length(slow) > 0L) "{.code exact = TRUE} takes them from the whole spectrum."
+  ), "pca", slow = slow)
+}

@@ -807,6 +807,42 @@ BEGIN_RCPP
     return rcpp_result_gen;
 END_RCPP
 }
+// cpp_pca
+Rcpp::List cpp_pca(Rcpp::List source, int components, int unit, Rcpp::List filter, bool exact, double tolerance, int passes, int block, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_pca(SEXP sourceSEXP, SEXP componentsSEXP, SEXP unitSEXP, SEXP filterSEXP, SEXP exactSEXP, SEXP toleranceSEXP, SEXP passesSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< int >::type components(componentsSEXP);
+    Rcpp::traits::input_parameter< int >::type unit(unitSEXP);
+    Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
+    Rcpp::traits::input_parameter< bool >::type exact(exactSEXP);
+    Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
+    Rcpp::traits::input_parameter< int >::type passes(passesSEXP);
+    Rcpp::traits::input_parameter< int >::type block(blockSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pca(source, components, unit, filter, exact, tolerance, passes, block, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
+// cpp_pca_project
+Rcpp::List cpp_pca_project(Rcpp::List source, std::vector<double> mean, std::vector<double> scale, Rcpp::NumericMatrix loadings, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_pca_project(SEXP sourceSEXP, SEXP meanSEXP, SEXP scaleSEXP, SEXP loadingsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+BEGIN_RCPP
+    Rcpp::RObject rcpp_result_gen;
+    Rcpp::RNGScope rcpp_rngScope_gen;
+    Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
+    Rcpp::traits::input_parameter< std::vector<double> >::type mean(meanSEXP);
+    Rcpp::traits::input_parameter< std::vector<double> >::type scale(scaleSEXP);
+    Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type loadings(loadingsSEXP);
+    Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_pca_project(source, mean, scale, loadings, threads, progress));
+    return rcpp_result_gen;
+END_RCPP
+}
 // cpp_sim_matrix
 Rcpp::List cpp_sim_matrix(Rcpp::List plan, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_sim_matrix(SEXP planSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
@@ -997,6 +1033,8 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
     {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},
     {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
+    {"_kinlmm_cpp_pca", (DL_FUNC) &_kinlmm_cpp_pca, 10},
+    {"_kinlmm_cpp_pca_project", (DL_FUNC) &_kinlmm_cpp_pca_project, 6},
     {"_kinlmm_cpp_sim_matrix", (DL_FUNC) &_kinlmm_cpp_sim_matrix, 3},
     {"_kinlmm_cpp_sim_bed", (DL_FUNC) &_kinlmm_cpp_sim_bed, 4},
     {"_kinlmm_cpp_sim_moments", (DL_FUNC) &_kinlmm_cpp_sim_moments, 4},
