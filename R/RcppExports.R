@@ -233,8 +233,8 @@ cpp_check_symmetry <- function(K) {
     .Call(`_kinlmm_cpp_check_symmetry`, K)
 }
 
-cpp_pca <- function(source, components, unit, filter, exact, tolerance, passes, block, threads, progress) {
-    .Call(`_kinlmm_cpp_pca`, source, components, unit, filter, exact, tolerance, passes, block, threads, progress)
+cpp_pca <- function(source, components, unit, filter, exact, tolerance, passes, block, instructions, threads, progress) {
+    .Call(`_kinlmm_cpp_pca`, source, components, unit, filter, exact, tolerance, passes, block, instructions, threads, progress)
 }
 
 cpp_pca_project <- function(source, mean, scale, loadings, threads, progress) {

@@ -808,8 +808,8 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_pca
-Rcpp::List cpp_pca(Rcpp::List source, int components, int unit, Rcpp::List filter, bool exact, double tolerance, int passes, int block, int threads, SEXP progress);
-RcppExport SEXP _kinlmm_cpp_pca(SEXP sourceSEXP, SEXP componentsSEXP, SEXP unitSEXP, SEXP filterSEXP, SEXP exactSEXP, SEXP toleranceSEXP, SEXP passesSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
+Rcpp::List cpp_pca(Rcpp::List source, int components, int unit, Rcpp::List filter, bool exact, double tolerance, int passes, int block, std::string instructions, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_pca(SEXP sourceSEXP, SEXP componentsSEXP, SEXP unitSEXP, SEXP filterSEXP, SEXP exactSEXP, SEXP toleranceSEXP, SEXP passesSEXP, SEXP blockSEXP, SEXP instructionsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
@@ -821,9 +821,10 @@ BEGIN_RCPP
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
     Rcpp::traits::input_parameter< int >::type passes(passesSEXP);
     Rcpp::traits::input_parameter< int >::type block(blockSEXP);
+    Rcpp::traits::input_parameter< std::string >::type instructions(instructionsSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_pca(source, components, unit, filter, exact, tolerance, passes, block, threads, progress));
+    rcpp_result_gen = Rcpp::wrap(cpp_pca(source, components, unit, filter, exact, tolerance, passes, block, instructions, threads, progress));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1033,7 +1034,7 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_reflect", (DL_FUNC) &_kinlmm_cpp_reflect, 4},
     {"_kinlmm_cpp_tridiagonal_eigen", (DL_FUNC) &_kinlmm_cpp_tridiagonal_eigen, 2},
     {"_kinlmm_cpp_check_symmetry", (DL_FUNC) &_kinlmm_cpp_check_symmetry, 1},
-    {"_kinlmm_cpp_pca", (DL_FUNC) &_kinlmm_cpp_pca, 10},
+    {"_kinlmm_cpp_pca", (DL_FUNC) &_kinlmm_cpp_pca, 11},
     {"_kinlmm_cpp_pca_project", (DL_FUNC) &_kinlmm_cpp_pca_project, 6},
     {"_kinlmm_cpp_sim_matrix", (DL_FUNC) &_kinlmm_cpp_sim_matrix, 3},
     {"_kinlmm_cpp_sim_bed", (DL_FUNC) &_kinlmm_cpp_sim_bed, 4},
