@@ -22,12 +22,16 @@ inline int four_bytes(const std::uint8_t* at) {
 // Registers are named, not elements of an array, so that no compiler puts them on the
 // stack.
 
+// Sums are added by assembler: from intrinsics gcc makes copies of all sums, and stores
+// some to the stack, at every step.
+#define ADD_TO(add, sum, x) asm(add " %1, %0, %0" : "+x"(sum) : "x"(x))
+
 // 4 rows x 16 columns of counts; the sums of pairs fit 16 bits: 8 kFours < 2^15.
-#define ROW(r)                                                                 \
-  {                                                                            \
-    const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r));             \
-    sum##r##0 = _mm256_add_epi16(sum##r##0, _mm256_maddubs_epi16(left, row));  \
-    sum##r##1 = _mm256_add_epi16(sum##r##1, _mm256_maddubs_epi16(right, row)); \
+#define ROW(r)                                                     \
+  {                                                                \
+    const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r)); \
+    ADD_TO("vpaddw", sum##r##0, _mm256_maddubs_epi16(left, row));  \
+    ADD_TO("vpaddw", sum##r##1, _mm256_maddubs_epi16(right, row)); \
   }
 #define ADD(r, half)                                                           \
   {                                                                            \
@@ -53,13 +57,13 @@ AVX2 void multiply_counts_part(const std::uint8_t* rows, const std::uint8_t* col
 #undef ADD
 
 // The same for other bytes; pairs of products do not saturate: 8 kLargest < 2^15.
-#define ROW(r)                                                                 \
-  {                                                                            \
-    const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r));             \
-    sum##r##0 = _mm256_add_epi32(                                              \
-        sum##r##0, _mm256_madd_epi16(_mm256_maddubs_epi16(left, row), ones));  \
-    sum##r##1 = _mm256_add_epi32(                                              \
-        sum##r##1, _mm256_madd_epi16(_mm256_maddubs_epi16(right, row), ones)); \
+#define ROW(r)                                                         \
+  {                                                                    \
+    const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r));     \
+    ADD_TO("vpaddd", sum##r##0,                                        \
+           _mm256_madd_epi16(_mm256_maddubs_epi16(left, row), ones));  \
+    ADD_TO("vpaddd", sum##r##1,                                        \
+           _mm256_madd_epi16(_mm256_maddubs_epi16(right, row), ones)); \
   }
 #define ADD(r, half)                                                                 \
   {                                                                                  \
@@ -96,13 +100,16 @@ void by_parts(const std::uint8_t* rows, const std::uint8_t* columns, Index panel
   }
 }
 
+#undef ADD_TO
+
 // 8 rows x 48 columns of any bytes.
+#define DOT(sum, column) asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(column), "v"(row))
 #define ROW(r)                                                     \
   {                                                                \
     const __m512i row = _mm512_set1_epi32(four_bytes(at + 4 * r)); \
-    sum##r##0 = _mm512_dpbusd_epi32(sum##r##0, first, row);        \
-    sum##r##1 = _mm512_dpbusd_epi32(sum##r##1, second, row);       \
-    sum##r##2 = _mm512_dpbusd_epi32(sum##r##2, third, row);        \
+    DOT(sum##r##0, first);                                         \
+    DOT(sum##r##1, second);                                        \
+    DOT(sum##r##2, third);                                         \
   }
 #define ZERO(r) __m512i sum##r##0 = zero, sum##r##1 = zero, sum##r##2 = zero;
 #define ADD(r)                                                                    \
@@ -131,6 +138,7 @@ VNNI void multiply_vnni(const std::uint8_t* rows, const std::uint8_t* columns,
   ADD(0) ADD(1) ADD(2) ADD(3) ADD(4) ADD(5) ADD(6) ADD(7)
 }
 
+#undef DOT
 #undef ROW
 #undef ZERO
 #undef ADD
