@@ -57,7 +57,7 @@ writeLines(c(
   "before <- status('VmRSS')",
   "K <- suppressMessages(eval(parse(text = args[[4]])))",
   "done <- proc.time()[['elapsed']]",
-  "result <- sum(vapply(if (is.list(K)) K else list(K), function(one) 8 * length(one), 1))",
+  "result <- as.numeric(utils::object.size(K))",
   "saveRDS(c(read = read - start, grm = done - read, before = before,",
   "          peak = status('VmHWM'), result = result / 2^20), args[[5]])"
 ), ours)
