@@ -26,51 +26,31 @@ inline int four_bytes(const std::uint8_t* at) {
 // some to the stack, at every step.
 #define ADD_TO(add, sum, x) asm(add " %1, %0, %0" : "+x"(sum) : "x"(x))
 
-// 4 rows x 16 columns of counts; the sums of pairs fit 16 bits: 8 kFours < 2^15.
+#define ADD_PRODUCTS(sum, column)                            \
+  {                                                          \
+    const __m256i pairs = _mm256_maddubs_epi16(column, row); \
+    if constexpr (kCounts) {                                 \
+      ADD_TO("vpaddw", sum, pairs);                          \
+    } else {                                                 \
+      ADD_TO("vpaddd", sum, _mm256_madd_epi16(pairs, ones)); \
+    }                                                        \
+  }
 #define ROW(r)                                                     \
   {                                                                \
     const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r)); \
-    ADD_TO("vpaddw", sum##r##0, _mm256_maddubs_epi16(left, row));  \
-    ADD_TO("vpaddw", sum##r##1, _mm256_maddubs_epi16(right, row)); \
+    ADD_PRODUCTS(sum##r##0, left)                                  \
+    ADD_PRODUCTS(sum##r##1, right)                                 \
   }
-#define ADD(r, half)                                                           \
-  {                                                                            \
-    __m256i* to = reinterpret_cast<__m256i*>(out + r * stride + 8 * half);     \
-    const __m256i sum = _mm256_madd_epi16(sum##r##half, _mm256_set1_epi16(1)); \
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));    \
-  }
-
-AVX2 void multiply_counts_part(const std::uint8_t* rows, const std::uint8_t* columns,
-                               Index fours, std::int32_t* out, Index stride) {
-  __m256i sum00 = _mm256_setzero_si256(), sum01 = sum00, sum10 = sum00, sum11 = sum00;
-  __m256i sum20 = sum00, sum21 = sum00, sum30 = sum00, sum31 = sum00;
-  for (Index k = 0; k < fours; ++k) {
-    const std::uint8_t* at = rows + 64 * k;
-    const auto* from = reinterpret_cast<const __m256i*>(columns + 64 * k);
-    const __m256i left = _mm256_loadu_si256(from), right = _mm256_loadu_si256(from + 1);
-    ROW(0) ROW(1) ROW(2) ROW(3)
-  }
-  ADD(0, 0) ADD(0, 1) ADD(1, 0) ADD(1, 1) ADD(2, 0) ADD(2, 1) ADD(3, 0) ADD(3, 1)
-}
-
-#undef ROW
-#undef ADD
-
-// The same for other bytes; pairs of products do not saturate: 8 kLargest < 2^15.
-#define ROW(r)                                                         \
-  {                                                                    \
-    const __m256i row = _mm256_set1_epi32(four_bytes(at + 4 * r));     \
-    ADD_TO("vpaddd", sum##r##0,                                        \
-           _mm256_madd_epi16(_mm256_maddubs_epi16(left, row), ones));  \
-    ADD_TO("vpaddd", sum##r##1,                                        \
-           _mm256_madd_epi16(_mm256_maddubs_epi16(right, row), ones)); \
-  }
-#define ADD(r, half)                                                                 \
-  {                                                                                  \
-    __m256i* to = reinterpret_cast<__m256i*>(out + r * stride + 8 * half);           \
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum##r##half)); \
+#define STORE(r, half)                                                                  \
+  {                                                                                     \
+    __m256i* to = reinterpret_cast<__m256i*>(out + r * stride + 8 * half);              \
+    const __m256i sum = kCounts ? _mm256_madd_epi16(sum##r##half, ones) : sum##r##half; \
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));             \
   }
 
+// 4 rows x 16 columns. Pairs of products do not saturate 16 bits: 8 kLargest < 2^15; nor
+// do, of counts, the sums of all: 8 kFours < 2^15.
+template <bool kCounts>
 AVX2 void multiply_part(const std::uint8_t* rows, const std::uint8_t* columns,
                         Index fours, std::int32_t* out, Index stride) {
   const __m256i ones = _mm256_set1_epi16(1);
@@ -82,25 +62,25 @@ AVX2 void multiply_part(const std::uint8_t* rows, const std::uint8_t* columns,
     const __m256i left = _mm256_loadu_si256(from), right = _mm256_loadu_si256(from + 1);
     ROW(0) ROW(1) ROW(2) ROW(3)
   }
-  ADD(0, 0) ADD(0, 1) ADD(1, 0) ADD(1, 1) ADD(2, 0) ADD(2, 1) ADD(3, 0) ADD(3, 1)
-}
-
-#undef ROW
-#undef ADD
-
-template <void (*part)(const std::uint8_t*, const std::uint8_t*, Index, std::int32_t*,
-                       Index)>
-void by_parts(const std::uint8_t* rows, const std::uint8_t* columns, Index panel,
-              Index fours, std::int32_t* out, Index stride) {
-  for (Index c = 0; c < kColumns; c += kPanel) {
-    for (Index r = 0; r < kRows; r += 4) {
-      part(rows + 4 * r, columns + c / kPanel * panel, fours, out + r * stride + c,
-           stride);
-    }
-  }
+  STORE(0, 0)
+  STORE(0, 1) STORE(1, 0) STORE(1, 1) STORE(2, 0) STORE(2, 1) STORE(3, 0) STORE(3, 1)
 }
 
 #undef ADD_TO
+#undef ADD_PRODUCTS
+#undef ROW
+#undef STORE
+
+template <bool kCounts>
+void multiply_avx2(const std::uint8_t* rows, const std::uint8_t* columns, Index panel,
+                   Index fours, std::int32_t* out, Index stride) {
+  for (Index c = 0; c < kColumns; c += kPanel) {
+    for (Index r = 0; r < kRows; r += 4) {
+      multiply_part<kCounts>(rows + 4 * r, columns + c / kPanel * panel, fours,
+                             out + r * stride + c, stride);
+    }
+  }
+}
 
 // 8 rows x 48 columns of any bytes.
 #define DOT(sum, column) asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(column), "v"(row))
@@ -287,9 +267,8 @@ AVX2 void accumulate_avx2(const std::int32_t* from, double scale, Index count,
 }  // namespace
 
 const GramKernels& avx2_kernels() {
-  static const GramKernels kernels = {by_parts<multiply_part>,
-                                      by_parts<multiply_counts_part>, pack_avx2,
-                                      look_up_avx2, accumulate_avx2};
+  static const GramKernels kernels = {multiply_avx2<false>, multiply_avx2<true>,
+                                      pack_avx2, look_up_avx2, accumulate_avx2};
   return kernels;
 }
 
