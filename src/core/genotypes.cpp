@@ -118,9 +118,7 @@ bool MatrixSource::read_counts(Index first, Index count, std::uint8_t* out) {
   for (Index j = 0; j < count; ++j) {
     const double* column = X_.col(markers_[first + j]).data();
     for (const Index i : samples_) {
-      const double x = column[i];
-      if (!std::isnan(x) && x != 0 && x != 1 && x != 2) return false;
-      *out++ = std::isnan(x) ? kMissingCount : static_cast<std::uint8_t>(x);
+      if (!as_count(column[i], *out++)) return false;
     }
   }
   return true;
