@@ -47,7 +47,7 @@ check_choice <- function(x, choices, arg = rlang::caller_arg(x),
                          call = rlang::caller_env()) {
   if (identical(x, choices)) return(choices[[1L]])
   if (!is.character(x) || length(x) != 1L || !x %in% choices) {
-    abort_argument(arg, paste0("one of ", some_of(choices)), describe(x), call)
+    abort_argument(arg, paste0("one of ", some_of(choices, length(choices))), describe(x), call)
   }
   x
 }

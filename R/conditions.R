@@ -1883,7 +1883,8 @@ abort_marker_repeated <- function(ids, call) {
 }
 
 # used: SNPs in the matrix and in geno by the same filters; away: relative difference.
-abort_marker_kernel <- function(term, used, away, call) {
+# group: the name of that of the matrix's SNPs, if it is of one.
+abort_marker_kernel <- function(term, used, away, call, group = NULL) {
   abort_kinlmm(c(
     "{.arg geno} must be the genotypes of which the relationship matrix of {.val {term}}
      was made.",
@@ -1897,6 +1898,9 @@ abort_marker_kernel <- function(term, used, away, call) {
     "i" = if (is.null(used)) {
       "Was it made of other samples or SNPs, by another {.arg method}, {.arg maf} or
        {.arg missing}, or changed?"
+    },
+    "i" = if (!is.null(group)) {
+      "It is of the SNPs of group {.val {group}}: {.arg geno} must be subset to these."
     }
   ), "marker_kernel", used = used, difference = away, call = call)
 }

@@ -25,7 +25,8 @@
 #'
 #' `grm()` notes in the matrix how it was made, a note that survives [saveRDS()] and
 #' multiplication by a number, but not taking a part of the matrix. Without it, `method`,
-#' `maf` and `missing` say how it was made, from all samples in `geno`. Either way it is
+#' `maf` and `missing` say how it was made, from all samples in `geno`. For the matrix of a
+#' group of SNPs (`by` of `grm()`), `geno` must be subset to that group. Either way it is
 #' checked that K and `geno` belong together: both are multiplied with a vector and must
 #' agree, up to a factor, to a millionth of its length.
 #'
@@ -193,7 +194,8 @@ kernel_markers <- function(fit, at, geno, settings, call) {
   found <- check_core(found, source_errors(geno$n_file, geno$m_file, call), call)
   used <- length(found$used)
   if (!is.null(note) && !identical(as.numeric(note$m), as.numeric(used))) {
-    abort_marker_kernel(at$label, c(note$m, used), NULL, call)
+    abort_marker_kernel(at$label, c(note$m, used), NULL, call,
+                        group = if (identical(note$by, "group")) note$part)
   }
   expected <- drop(kernel %*% probe)
   factor <- kernel_factor(expected, found$values[rows, 2L], at$label, call)

@@ -71,16 +71,16 @@ read_bimbam <- function(path, annotation = NULL, ids = NULL) {
 # What the core may say about a BIMBAM file.
 bimbam_errors <- function(call) {
   list(
-    bimbam_missing = function(data, subject) abort_bimbam_missing(subject, call),
-    bimbam_empty = function(data, subject) abort_bimbam_empty(subject, call),
-    bimbam_changed = function(data, subject) abort_bimbam_changed(subject, call),
+    bimbam_missing = function(data, subject) abort_bimbam_missing(packed_file(subject), call),
+    bimbam_empty = function(data, subject) abort_bimbam_empty(packed_file(subject), call),
+    bimbam_changed = function(data, subject) abort_bimbam_changed(packed_file(subject), call),
     bimbam_columns = function(data, subject) {
-      abort_bimbam_columns(subject, data$line, data$got, data$expected, call)
+      abort_bimbam_columns(packed_file(subject), data$line, data$got, data$expected, call)
     },
     bimbam_value = function(data, subject) {
       line <- strsplit(text_line(subject, data$line), "[ \t]*[, \t][ \t]*")[[1L]]
-      abort_bimbam_value(subject, data$line, data$column, line[[data$column]], line[[1L]],
-                         call)
+      abort_bimbam_value(packed_file(subject), data$line, data$column,
+                         line[[data$column]], line[[1L]], call)
     }
   )
 }
@@ -95,11 +95,13 @@ text_line <- function(path, number) {
 
 bimbam_samples <- function(ids, n, call) {
   if (is.null(ids)) ids <- seq_len(n)
-  if (!is.atomic(ids) || length(ids) != n || anyNA(ids)) {
+  if (!is.atomic(ids) || length(ids) != n || anyNA(ids) || !all(nzchar(ids))) {
+    found <- if (!is.atomic(ids) || length(ids) != n) describe(ids) else
+      paste(describe(ids), "with missing or empty ones")
     abort_argument("ids", paste0("an id for each of ", n_of(n, "sample"), " in the file"),
-                   describe(ids), call)
+                   found, call)
   }
-  ids <- as.character(ids)
+  ids <- if (is.numeric(ids)) number_labels(ids) else as.character(ids)
   if (anyDuplicated(ids)) abort_bimbam_ids(unique(ids[duplicated(ids)]), call)
   none <- rep(NA_character_, n)
   data.frame(id = ids, fid = none, iid = ids, father = none, mother = none,
@@ -122,7 +124,8 @@ add_annotation <- function(map, path, call) {
   pos <- suppressWarnings(as.numeric(replace(text, text == "NA", NA)))
   bad <- text != "NA" & !(is.finite(pos) & abs(pos) <= .Machine$integer.max)
   if (any(bad)) {
-    abort_annotation(path, number[bad], "a position in column 2", text[bad][[1L]], call)
+    abort_annotation(path, number[bad], "a position in column 2",
+                     some_of(text[bad][[1L]]), call)
   }
   pos[pos <= 0] <- NA
   map$chr <- replace(column(3L), column(3L) == "NA", NA)[at]
@@ -139,7 +142,17 @@ unpacked_file <- function(path, call = NULL) {
   key <- rlang::hash(list(path, info$size, as.numeric(info$mtime)))
   plain <- file.path(tempdir(), paste0("kinlmm-", key, ".txt"))
   if (!file.exists(plain)) unpack_file(path, plain, call)
+  unpacked[[plain]] <- path
   plain
+}
+
+# The files that copies of this session were made of, by their paths.
+unpacked <- new.env(parent = emptyenv())
+
+# The file that the user knows.
+packed_file <- function(path) {
+  from <- unpacked[[path]]
+  if (is.null(from)) path else from
 }
 
 unpack_file <- function(from, to, call) {

@@ -82,7 +82,7 @@ as_genotypes <- function(x, arg = rlang::caller_arg(x), call = rlang::caller_env
   if (missing(x)) abort_argument(arg, "given", "missing", call)
   if (inherits(x, "genotypes")) return(x)
   if (is.matrix(x) && is.numeric(x)) return(genotype_matrix(x, arg, call))
-  abort_argument(arg, "genotypes from read_bed(), or a numeric matrix of samples x SNPs",
+  abort_argument(arg, "genotypes, as from read_bed(), or a numeric matrix of samples x SNPs",
                  describe(x), call)
 }
 
@@ -131,11 +131,13 @@ dimnames.genotypes <- function(x) list(sample_ids(x), snp_ids(x))
 print.genotypes <- function(x, ...) {
   n <- nrow(x)
   m <- ncol(x)
-  of <- function(k, file) if (k == file) count(k) else paste(count(k), "of", count(file))
+  of <- function(k, file, what) {
+    paste0(if (k < file) paste(count(k), "of "), n_of(file, what))
+  }
   size <- format(structure(8 * n * m, class = "object_size"), units = "auto",
                  standard = "SI")
   chromosomes <- chromosome_ranges(x$map$chr)
-  cat("Genotypes: ", of(n, x$n_file), " samples x ", of(m, x$m_file), " SNPs\n", sep = "")
+  cat("Genotypes: ", of(n, x$n_file, "sample"), " x ", of(m, x$m_file, "SNP"), "\n", sep = "")
   cat("  from:        ", if (is.null(x$path)) "a matrix" else x$path, "\n", sep = "")
   if (nzchar(chromosomes)) cat("  chromosomes: ", chromosomes, "\n", sep = "")
   cat("  as a matrix: ", size, "\n", sep = "")

@@ -333,6 +333,11 @@ describe_note <- function(note) {
   number <- function(value) is.numeric(value) && length(value) == 1L
   c(note$method, if (number(note$m)) n_of(note$m, "SNP"), limit("maf", ">=", 0),
     limit("missing", "<=", 1), limit("hwe", ">=", 0),
+    if (isTRUE(note$weighted)) "SNPs weighted",
+    if (isTRUE(note$pairwise)) "missing genotypes left out pair by pair",
+    if (is.character(note$by)) {
+      paste(switch(note$by, loco = "without chromosome", chr = "chromosome", "group"), note$part)
+    },
     if (number(note$times)) paste("times", format(signif(note$times, 4))),
     if (number(note$part_of)) paste("a part of", count(note$part_of), "ids"))
 }

@@ -20,9 +20,9 @@
 #' @return A symmetric matrix of class `kinship` with the ids of `K`.
 #'
 #' @section Errors:
-#' `kinlmm_error_kinship_ids` if `L` lacks ids of `K`; `kinlmm_error_argument` if one is no
-#' square numeric matrix with the same unique ids on both sides, or the diagonal of the
-#' product has no positive mean (all below `kinlmm_error_input`).
+#' `kinlmm_error_kinship_ids` if `L` lacks ids of `K`; `kinlmm_error_argument` if the diagonal
+#' of the product has no positive mean; those of [as_kinship()] for what is no relationship
+#' matrix (all below `kinlmm_error_input`).
 #'
 #' @references
 #' Henderson CR (1985). Best linear unbiased prediction of nonadditive genetic merits in
@@ -43,9 +43,9 @@
 #' @export
 epistatic <- function(K, L = K, scale = TRUE) {
   call <- rlang::current_env()
-  K <- plain_kinship(K, call = call)
-  L <- plain_kinship(L, call = call)
   check_flag(scale)
+  K <- plain_matrix(valid_kernel(K, NULL, "K", call))
+  L <- if (missing(L)) K else plain_matrix(valid_kernel(L, NULL, "L", call))
   ids <- rownames(K)
   if (!identical(rownames(L), ids)) {
     at <- match(ids, rownames(L))
@@ -62,18 +62,4 @@ epistatic <- function(K, L = K, scale = TRUE) {
     out <- out / mean
   }
   new_kinship(out)
-}
-
-# A matrix with ids, of that alone.
-plain_kinship <- function(K, arg = rlang::caller_arg(K), call = rlang::caller_env()) {
-  force(arg)
-  if (inherits(K, "Matrix")) K <- as.matrix(K)
-  ids <- rownames(K)
-  good <- is.matrix(K) && is.numeric(K) && nrow(K) == ncol(K) && nrow(K) > 0L
-  if (!good) abort_argument(arg, "a square numeric matrix", describe(K), call)
-  if (is.null(ids) || !identical(ids, colnames(K)) || anyNA(ids) || anyDuplicated(ids)) {
-    abort_argument(arg, "a matrix with the same unique ids as row and column names",
-                   "one without", call)
-  }
-  array(as.double(K), dim(K), dimnames(K))
 }

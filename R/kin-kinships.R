@@ -4,7 +4,7 @@
 #' relationship matrices of the same samples.
 #'
 #' @param x An object of class `kinships`.
-#' @param i Names or numbers of matrices to keep.
+#' @param i Names or numbers of matrices to keep, for `x[[i]]` of one.
 #' @param ... Not used.
 #' @param row.names,optional Not used.
 #'
@@ -17,6 +17,9 @@
 #' `mean_diagonal`.
 #'
 #' `print(x)`: `x`, invisibly.
+#' @section Errors:
+#' `kinlmm_error_kinships_names` for names that are not there, which are in `unknown`, and
+#' `kinlmm_error_argument` for other indices (both below `kinlmm_error_input`).
 #' @seealso [grm()]
 #' @examples
 #' geno <- read_bed(file.path(system.file("extdata", package = "kinlmm"), "mouse"))
@@ -33,13 +36,34 @@ new_kinships <- function(K, by) structure(K, by = by, class = "kinships")
 #' @rdname kinships
 #' @export
 `[.kinships` <- function(x, i) {
+  if (missing(i)) return(x)
+  call <- rlang::current_env()
   names <- names(x)
   if (is.factor(i)) i <- as.character(i)
   if (is.character(i) && !all(i %in% names)) {
-    abort_kinships_names(setdiff(i, names), names, rlang::current_env())
+    abort_kinships_names(setdiff(i, names), names, call)
+  }
+  if (!is.atomic(i) || anyNA(stats::setNames(seq_along(names), names)[i])) {
+    abort_argument("i", paste0("names or numbers of the ", length(names), " matrices"),
+                   describe(i), call)
   }
   new_kinships(as.list(x)[i], attr(x, "by"))
 }
+
+#' @rdname kinships
+#' @export
+`[[.kinships` <- function(x, i) {
+  one <- x[i]
+  if (length(one) != 1L) {
+    abort_argument("i", "one name or number", describe(i), rlang::current_env())
+  }
+  as.list(one)[[1L]]
+}
+
+# A list would take "10" for "1" if there were no "1", and NULL for what is not there, by
+# which a model would have no relationship matrix.
+#' @export
+`$.kinships` <- function(x, name) x[[name]]
 
 #' @rdname kinships
 #' @export

@@ -286,6 +286,11 @@ check_kinship_list <- function(kinship, groups, own, call) {
   if (!is.list(kinship) || single || is.null(names(kinship))) {
     abort_kinship_list(kinship, groups, call)
   }
+  nothing <- vapply(kinship, is.null, NA)
+  if (any(nothing)) {
+    abort_argument("kinship", "a list of relationship matrices",
+                   paste("NULL for", some_of(names(kinship)[nothing])), call)
+  }
   unknown <- setdiff(names(kinship), groups)
   if (length(unknown) > 0L) abort_kinship_group(unknown, groups, call)
   twice <- c(names(kinship)[duplicated(names(kinship))], intersect(names(kinship), own))

@@ -54,9 +54,7 @@ class RSource : public GenotypeSource {
     load(first, count);
     const Index size = samples() * count;
     for (Index i = 0; i < size; ++i) {
-      const double x = value(i);
-      if (!std::isnan(x) && x != 0 && x != 1 && x != 2) return false;
-      out[i] = std::isnan(x) ? kMissingCount : static_cast<std::uint8_t>(x);
+      if (!as_count(value(i), out[i])) return false;
     }
     return true;
   }

@@ -34,7 +34,7 @@ Rcpp::NumericMatrix as_table(const std::vector<GrmCounts>& counts) {
   return out;
 }
 
-// What grm_settings() of R/kin-grm.R says.
+// The settings of compute_grm() in R/kin-grm.R.
 GrmOptions as_options(const Rcpp::List& settings, int threads) {
   GrmOptions out;
   out.method = as_grm_method(settings["method"]);

@@ -1,7 +1,6 @@
 #include "core/bimbam.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 #include <locale>
@@ -235,8 +234,7 @@ bool BimbamSource::read_counts(Index first, Index count, std::uint8_t* out) {
   load(first, count);
   const double* x = block_.data();
   for (Index i = 0; i < block_.size(); ++i) {
-    if (!std::isnan(x[i]) && x[i] != 0 && x[i] != 1 && x[i] != 2) return false;
-    out[i] = std::isnan(x[i]) ? kMissingCount : static_cast<std::uint8_t>(x[i]);
+    if (!as_count(x[i], out[i])) return false;
   }
   return true;
 }

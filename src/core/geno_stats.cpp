@@ -1,7 +1,6 @@
 #include "core/geno_stats.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 
 #include "core/parallel.h"
@@ -18,10 +17,9 @@ using Counts = std::vector<std::uint8_t>;
 bool as_counts(const double* x, Index n, std::uint8_t* out) {
   bool whole = true;
   for (Index i = 0; i < n; ++i) {
-    const bool missing = std::isnan(x[i]);
-    const bool count = x[i] == 0 || x[i] == 1 || x[i] == 2;
-    whole = whole && (missing || count);
-    out[i] = missing ? kMissingCount : count ? static_cast<std::uint8_t>(x[i]) : 0;
+    if (as_count(x[i], out[i])) continue;
+    whole = false;
+    out[i] = 0;
   }
   return whole;
 }

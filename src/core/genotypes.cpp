@@ -12,6 +12,8 @@ namespace kinlmm {
 
 namespace {
 
+constexpr double kRounding = 1e-12;  // relative; of frequencies
+
 MarkerSummary summarise_column(double* x, Index n) {
   MarkerSummary s;
   double sum = 0, squares = 0;
@@ -95,7 +97,10 @@ MarkerFate fate(const MarkerSummary& s, Index n, const MarkerFilter& filter) {
   const double missing = static_cast<double>(n - s.observed) / static_cast<double>(n);
   if (missing > filter.missing) return MarkerFate::missing;
   if (s.monomorphic) return MarkerFate::monomorphic;
-  if (std::min(s.mean / 2, 1 - s.mean / 2) < filter.maf) return MarkerFate::rare;
+  // 1 - 0.9 is less than 0.1, but either allele may be the one counted
+  if (std::min(s.mean, 2 - s.mean) / 2 < filter.maf * (1 - kRounding)) {
+    return MarkerFate::rare;
+  }
   if (filter.hwe > 0 && s.whole() && hwe_p(s.counts, false) < filter.hwe) {
     return MarkerFate::hwe;
   }
@@ -113,9 +118,7 @@ bool MatrixSource::read_counts(Index first, Index count, std::uint8_t* out) {
   for (Index j = 0; j < count; ++j) {
     const double* column = X_.col(markers_[first + j]).data();
     for (const Index i : samples_) {
-      const double x = column[i];
-      if (!std::isnan(x) && x != 0 && x != 1 && x != 2) return false;
-      *out++ = std::isnan(x) ? kMissingCount : static_cast<std::uint8_t>(x);
+      if (!as_count(column[i], *out++)) return false;
     }
   }
   return true;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -13,6 +14,12 @@ namespace kinlmm {
 
 // What read_counts() says of a missing genotype.
 constexpr std::uint8_t kMissingCount = 3;
+
+// A genotype as read_counts() has it; no if it is a dosage.
+inline bool as_count(double x, std::uint8_t& count) {
+  count = x == 0 ? 0 : x == 1 ? 1 : x == 2 ? 2 : kMissingCount;
+  return count != kMissingCount || std::isnan(x);
+}
 
 // A source of markers: the number of copies of the effect allele (A1), NaN where missing.
 // It is read from the main thread only: some ask R.

@@ -88,8 +88,8 @@ const GrmMethod kMethods[] = {GrmMethod::centered,  GrmMethod::standardized,
                               GrmMethod::vanraden1, GrmMethod::vanraden2,
                               GrmMethod::dominance, GrmMethod::vitezica};
 
-// Weights that differ are taken to some 1e-7, see add_gram().
-constexpr double kClose = 1e-5;
+// Weights that differ are taken to some 1e-10, see add_gram().
+constexpr double kClose = 1e-8;
 
 double bound(const GrmOptions& options, bool pairwise = false) {
   const bool same = options.weight.empty() && !pairwise &&

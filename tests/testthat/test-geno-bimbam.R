@@ -68,6 +68,18 @@ test_that("a packed file is unpacked once, and again where the copy is gone", {
   expect_identical(snp_ids(read_bimbam(path)), rep(colnames(G), 2))
 })
 
+test_that("errors name the file that is packed", {
+  path <- withr::local_tempfile(fileext = ".gz")
+  try_lines <- function(...) {
+    con <- gzfile(path, "w")
+    writeLines(c(...), con)
+    close(con)
+    tryCatch(as.matrix(read_bimbam(path)), kinlmm_error = identity)
+  }
+  expect_identical(try_lines("rs1 A G 0 1", "rs2 A G 1")$path, normalizePath(path, "/"))
+  expect_identical(try_lines("rs1 A G 0 1", "rs2 A G 1 x")$path, normalizePath(path, "/"))
+})
+
 test_that("an annotation is matched by id", {
   G <- random_genotypes(3, 4)
   path <- write_bimbam(G)
@@ -81,7 +93,7 @@ test_that("an annotation is matched by id", {
   expect_s3_class(error, "kinlmm_error_bimbam_annotation")
   expect_identical(error$lines, 2:3)
   writeLines("rs3 here 2", annotation)
-  expect_error(read_bimbam(path, annotation), "here",
+  expect_error(read_bimbam(path, annotation), 'has "here"',
                class = "kinlmm_error_bimbam_annotation")
 })
 
@@ -91,7 +103,11 @@ test_that("ids are those given, or numbers", {
   expect_identical(rownames(read_bimbam(path)), c("1", "2", "3"))
   expect_identical(rownames(read_bimbam(path, ids = 11:13)), c("11", "12", "13"))
   expect_error(read_bimbam(path, ids = c("a", "b")), class = "kinlmm_error_argument")
-  expect_error(read_bimbam(path, ids = c("a", "b", NA)), class = "kinlmm_error_argument")
+  expect_identical(rownames(read_bimbam(path, ids = c(1e5, 2, 3))), c("100000", "2", "3"))
+  for (bad in c(NA, "")) {
+    expect_error(read_bimbam(path, ids = c("a", "b", bad)), "missing or empty",
+                 class = "kinlmm_error_argument")
+  }
   expect_error(read_bimbam(path, ids = c("a", "b", "a")),
                class = "kinlmm_error_genotypes_names")
 })

@@ -42,7 +42,7 @@ dense_filter <- function(G, maf, missing, hwe) {
   s <- as.data.frame(snp_stats(G))
   reason <- rep("used", ncol(G))
   reason[s$hwe < hwe] <- "hwe"
-  reason[s$maf < maf] <- "maf"
+  reason[s$maf < maf - 1e-12] <- "maf"
   same <- apply(G, 2, function(x) length(unique(x[!is.na(x)])) < 2)
   if (maf > 0) reason[same] <- "monomorphic"
   reason[s$missing > missing] <- "missing"
@@ -68,6 +68,17 @@ test_that("filter_snps() equals the definition, each SNP under its first reason"
     expect_identical(sort(as.character(names(left$left_out))),
                      sort(as.character(names(table))))
     expect_equal(as.vector(left$left_out[names(table)]), as.vector(table))
+  }
+})
+
+test_that("a frequency at the limit passes, whichever allele is counted", {
+  # 1 - 0.9 is less than 0.1
+  for (carriers in c(1, 2, 3, 7, 10)) {
+    x <- c(rep(1, 2 * carriers), rep(0, 100 - 2 * carriers))
+    G <- cbind(rare = x, common = 2 - x)
+    rownames(G) <- seq_len(100)
+    expect_identical(ncol(suppressMessages(filter_snps(G, maf = carriers / 100))), 2L)
+    expect_identical(ncol(suppressMessages(filter_snps(G, maf = 1.001 * carriers / 100))), 0L)
   }
 })
 

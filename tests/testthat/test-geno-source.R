@@ -75,7 +75,7 @@ test_that("chromosomes are abbreviated", {
 
 test_that("as_genotypes() refuses anything else", {
   for (x in list(NULL, 1, data.frame(a = 1), "mouse.bed", matrix("a"))) {
-    expect_error(as_genotypes(x, "geno"), "`geno` must be genotypes from read_bed",
+    expect_error(as_genotypes(x, "geno"), "`geno` must be genotypes, as from read_bed",
                  class = "kinlmm_error_argument")
   }
 })

@@ -35,9 +35,12 @@ test_that("epistatic() matches by id", {
 
 test_that("epistatic() needs matrices with ids", {
   K <- toy_kinship(4)
-  expect_kinlmm_error(epistatic(K[1:3, ]), "argument", "a square numeric matrix")
-  expect_kinlmm_error(epistatic(K, unname(K)), "argument", c("`L`", "same unique ids"))
-  expect_kinlmm_error(epistatic(K, K[c(1, 1, 2, 3), c(1, 1, 2, 3)]), "argument", "unique")
+  expect_kinlmm_error(epistatic(K[1:3, ]), "argument", "a square matrix")
+  expect_kinlmm_error(epistatic(K, unname(K)), "kinship_noids", "`L` has no row names")
+  expect_kinlmm_error(epistatic(K, K[c(1, 1, 2, 3), c(1, 1, 2, 3)]), "kinship_duplicated",
+                      "in `L`")
+  expect_kinlmm_error(epistatic(replace(K, 2, NA)), "kinship_na", "`K`")
+  expect_kinlmm_error(epistatic(K, replace(K, 2, 9)), "kinship_asymmetric", "`L`")
   expect_kinlmm_error(epistatic(K, -K), "argument", "no positive mean")
   expect_kinlmm_error(epistatic(K, scale = 2), "argument", "TRUE or FALSE")
   expect_s3_class(epistatic(Matrix::Matrix(K)), "kinship")

@@ -62,6 +62,9 @@ test_that("kinship is a list named by grouping factors", {
                       "Did you mean `kinship = list(id = K)`?")
   expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(animal = K)),
                       "kinship_group", c("Not a grouping factor: \"animal\"", "\"id\""))
+  # of a list that lacks it
+  expect_kinlmm_error(lmmfit(y ~ (1 | id), data, kinship = list(id = list(a = K)$b)),
+                      "argument", 'NULL for "id"')
   expect_kinlmm_error(lmmfit(y ~ kin(1 | id, Kay), data), "variable", "Kay")
 })
 
