@@ -19,7 +19,7 @@
 //   C_ij = sum of w mu (x_i + mu M_i / 2) over the markers that j lacks,
 //   e_i = sum w mu (x_i + mu M_i).
 // The first sum is a product of bytes. The others are sums of values looked up by the
-// count: those of C in fixed point, over the few missing genotypes of j.
+// count, those of C over the few missing genotypes of j.
 
 namespace kinlmm {
 
