@@ -74,6 +74,7 @@ double mendelian_variance(const Pedigree& ped, const Vector& F, Index i) {
 }
 
 constexpr int kLanes = 8;
+constexpr int kChunks = 32;  // of a worker between two ticks of the monitor
 using Lanes = Eigen::Array<double, kLanes, 1>;
 
 // Parents of one animal, and the variance of its Mendelian sampling.
@@ -298,7 +299,8 @@ std::vector<int> pedigree_order(const Pedigree& ped) {
   return order;
 }
 
-Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int threads) {
+Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int threads,
+                  Monitor& monitor) {
   const Ints level = generations(ped);
   Parents parents = number_parents(ped, order);
   const Tasks tasks = make_tasks(ped, parents, level);
@@ -308,13 +310,16 @@ Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int thread
   std::size_t known = 0;  // parents whose D is
   for (std::size_t begin = 0; begin < tasks.groups.size();) {
     const int stage = tasks.groups[begin].stage;
-    std::size_t end = begin;
-    while (end < tasks.groups.size() && tasks.groups[end].stage == stage) ++end;
     for (; known < parents.animal.size(); ++known) {
       const int parent = parents.animal[known];
       if (level[parent] > 2 * stage + 1) break;
       parents.descent[known].D = mendelian_variance(ped, F, parent);
     }
+    monitor.tick(tasks.groups[begin].begin, ped.size());
+    const std::size_t most = begin + kLanes * kChunks * columns.size();
+    std::size_t end = begin;
+    while (end < std::min(most, tasks.groups.size()) && tasks.groups[end].stage == stage)
+      ++end;
     const Index count = static_cast<Index>(end - begin);
     const Index chunks = (count + kLanes - 1) / kLanes;
     const Index workers = std::min<Index>(chunks, static_cast<Index>(columns.size()));
@@ -326,6 +331,7 @@ Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int thread
     });
     begin = end;
   }
+  monitor.tick(ped.size(), ped.size());
   return F;
 }
 
