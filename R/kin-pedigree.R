@@ -165,6 +165,12 @@ read_pedigree <- function(x, arg, call, hermaphrodites = FALSE) {
   }
   lacking <- setdiff(c("id", "sire", "dam"), names(x))
   if (length(lacking) > 0L) abort_pedigree_columns(arg, lacking, names(x), call)
+  for (column in c("id", "sire", "dam")) {
+    one <- x[[column]]
+    if (!is.atomic(one) || is.matrix(one)) {
+      abort_argument(paste0(arg, "$", column), "a vector", describe(one), call)
+    }
+  }
   id <- pedigree_ids(x$id)
   sire <- pedigree_ids(x$sire)
   dam <- pedigree_ids(x$dam)
