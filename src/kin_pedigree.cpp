@@ -59,8 +59,8 @@ Rcpp::NumericMatrix cpp_ped_dominance(Rcpp::IntegerVector sire, Rcpp::IntegerVec
 
 // The upper triangle of the inverse in the form of a dgCMatrix.
 // [[Rcpp::export]]
-Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
-                           int threads, SEXP progress) {
+Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads,
+                           SEXP progress) {
   return glue::guarded([&] {
     const Pedigree pedigree = glue::as_pedigree(sire, dam);
     glue::RMonitor monitor(progress);

@@ -85,8 +85,8 @@ struct Descent {
 
 // The animals that have progeny, renumbered so that parents come first, by generation.
 struct Parents {
-  Ints number;  // of every animal, -1 without progeny
-  Ints animal;  // of every number
+  Ints number;                   // of every animal, -1 without progeny
+  Ints animal;                   // of every number
   std::vector<Descent> descent;  // parents as numbers, animal.size() if unknown
 };
 
