@@ -165,8 +165,8 @@ cpp_set_attributes <- function(x, attributes) {
     invisible(.Call(`_kinlmm_cpp_set_attributes`, x, attributes))
 }
 
-cpp_ped_inbreeding <- function(sire, dam, threads) {
-    .Call(`_kinlmm_cpp_ped_inbreeding`, sire, dam, threads)
+cpp_ped_inbreeding <- function(sire, dam, threads, progress) {
+    .Call(`_kinlmm_cpp_ped_inbreeding`, sire, dam, threads, progress)
 }
 
 cpp_ped_relationship <- function(sire, dam) {
@@ -181,8 +181,8 @@ cpp_ped_dominance <- function(sire, dam, A) {
     .Call(`_kinlmm_cpp_ped_dominance`, sire, dam, A)
 }
 
-cpp_ped_inverse <- function(sire, dam, threads) {
-    .Call(`_kinlmm_cpp_ped_inverse`, sire, dam, threads)
+cpp_ped_inverse <- function(sire, dam, threads, progress) {
+    .Call(`_kinlmm_cpp_ped_inverse`, sire, dam, threads, progress)
 }
 
 cpp_ped_drop <- function(sire, dam, z, threads) {

@@ -36,8 +36,10 @@
 #' blup(fit)
 #' @export
 precision <- function(Q) {
-  if (length(dim(Q)) != 2L) {
-    abort_argument("Q", "a matrix", describe(Q), rlang::current_env())
+  call <- rlang::current_env()
+  if (missing(Q)) abort_argument("Q", "given", "missing", call)
+  if (length(dim(Q)) != 2L || is.data.frame(Q)) {
+    abort_argument("Q", "a matrix", describe(Q), call)
   }
   structure(list(Q = Q), class = "kinlmm_precision")
 }
@@ -50,7 +52,7 @@ dimnames.kinlmm_precision <- function(x) dimnames(x$Q)
 
 #' @export
 print.kinlmm_precision <- function(x, ...) {
-  cat("Inverse of a relationship matrix of", n_of(nrow(x), "id"), "\n")
+  cat("Inverse of a relationship matrix of", paste0(n_of(nrow(x), "id"), "\n"))
   invisible(x)
 }
 
@@ -94,7 +96,7 @@ symmetric_sparse <- function(Q, ids, group, arg, call) {
   Q <- methods::as(methods::as(Q, "CsparseMatrix"), "dMatrix")
   if (any(!is.finite(Q@x))) {
     at <- Q@i[!is.finite(Q@x)] + 1L
-    abort_kinship_na(group, arg, length(at), names[at], call)
+    abort_kinship_na(group, arg, length(at), names[unique(at)], call)
   }
   if (!known) {
     gap <- abs(Q - Matrix::t(Q))

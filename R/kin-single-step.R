@@ -136,6 +136,9 @@ single_step <- function(pedigree, G, inverse = FALSE, tau = 1, omega = 1, blend 
 
 # G of animals of the pedigree, with their names there.
 check_genomic <- function(G, ids, call) {
+  if (identical(nrow(G), 0L)) {
+    abort_argument("G", "a matrix of at least one animal", "empty", call)
+  }
   G <- check_kinship(G, rownames(G), "G", "G", call)
   attr(G, "grm") <- NULL
   G <- plain_ids(unclass(G), ids)

@@ -87,6 +87,19 @@ earlier <- function(every, odd) {
 }
 overlapping <- data.frame(id = as.character(i), sire = earlier(100, 1), dam = earlier(2, 0))
 
+# Nearly every animal is a parent of two: the bad case, of many parents on both sides, each
+# with most animals before among its ancestors.
+crowded <- local({
+  n <- 100000L
+  i <- seq_len(n)
+  earlier <- function(odd) {
+    parent <- 2 * floor((i - 1 - stats::runif(n) * 6000) / 2) - odd
+    parent[parent < 1 | stats::runif(n) < 0.02] <- NA
+    as.character(as.integer(parent))
+  }
+  data.frame(id = as.character(i), sire = earlier(1), dam = earlier(0))
+})
+
 # The last generation of 3,000 of `closed` has genotypes: relationships like those of A.
 genotyped <- function(ped, m) {
   some <- sample(utils::tail(ped$id, 40000), m)
@@ -100,6 +113,7 @@ small <- simulate_pedigree(50, children = 5, dams = 4, generations = 5)[1:3]
 files <- c(
   closed = save_pedigree(closed, "closed"), mixed = save_pedigree(mixed, "mixed"),
   overlapping = save_pedigree(overlapping, "overlapping"),
+  crowded = save_pedigree(crowded, "crowded"),
   genotyped = save_pedigree(genotyped(closed, 3000), "genotyped"),
   small = save_pedigree(small, "small")
 )
@@ -110,12 +124,14 @@ describe_pedigree <- c(
   mixed = "the same in random order",
   overlapping = paste("1,000,000 animals, overlapping generations, 10,000 sires, 2% of",
                       "parents unknown"),
+  crowded = "100,000 animals, overlapping generations, 50,000 possible sires and dams each",
   genotyped = "the first, 3,000 of the last generation genotyped",
   small = paste(format(nrow(small), big.mark = ","), "animals, 5 generations, dense result")
 )
 plan <- list(
   c("A^-1", "closed"), c("nadiv::makeAinv", "closed"),
   c("A^-1", "mixed"), c("nadiv::prepPed, makeAinv", "mixed"), c("A^-1", "overlapping"),
+  c("A^-1", "crowded"),
   c("inbreeding", "closed"), c("H^-1", "genotyped"), c("A", "small"),
   c("nadiv::makeA", "small"), c("dominance", "small")
 )

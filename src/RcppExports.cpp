@@ -595,15 +595,16 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_ped_inbreeding
-Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads);
-RcppExport SEXP _kinlmm_cpp_ped_inbreeding(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP) {
+Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_ped_inbreeding(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_ped_inbreeding(sire, dam, threads));
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_inbreeding(sire, dam, threads, progress));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -648,15 +649,16 @@ BEGIN_RCPP
 END_RCPP
 }
 // cpp_ped_inverse
-Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads);
-RcppExport SEXP _kinlmm_cpp_ped_inverse(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP) {
+Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads, SEXP progress);
+RcppExport SEXP _kinlmm_cpp_ped_inverse(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
     Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
-    rcpp_result_gen = Rcpp::wrap(cpp_ped_inverse(sire, dam, threads));
+    Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
+    rcpp_result_gen = Rcpp::wrap(cpp_ped_inverse(sire, dam, threads, progress));
     return rcpp_result_gen;
 END_RCPP
 }
@@ -1017,11 +1019,11 @@ static const R_CallMethodDef CallEntries[] = {
     {"_kinlmm_cpp_pairs_write", (DL_FUNC) &_kinlmm_cpp_pairs_write, 4},
     {"_kinlmm_cpp_grm", (DL_FUNC) &_kinlmm_cpp_grm, 4},
     {"_kinlmm_cpp_set_attributes", (DL_FUNC) &_kinlmm_cpp_set_attributes, 2},
-    {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 3},
+    {"_kinlmm_cpp_ped_inbreeding", (DL_FUNC) &_kinlmm_cpp_ped_inbreeding, 4},
     {"_kinlmm_cpp_ped_relationship", (DL_FUNC) &_kinlmm_cpp_ped_relationship, 2},
     {"_kinlmm_cpp_ped_block", (DL_FUNC) &_kinlmm_cpp_ped_block, 5},
     {"_kinlmm_cpp_ped_dominance", (DL_FUNC) &_kinlmm_cpp_ped_dominance, 3},
-    {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 3},
+    {"_kinlmm_cpp_ped_inverse", (DL_FUNC) &_kinlmm_cpp_ped_inverse, 4},
     {"_kinlmm_cpp_ped_drop", (DL_FUNC) &_kinlmm_cpp_ped_drop, 4},
     {"_kinlmm_cpp_precision_facts", (DL_FUNC) &_kinlmm_cpp_precision_facts, 1},
     {"_kinlmm_cpp_precision_solve", (DL_FUNC) &_kinlmm_cpp_precision_solve, 3},

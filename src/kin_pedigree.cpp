@@ -5,10 +5,11 @@ using namespace kinlmm;
 // Inbreeding coefficients; the first to see a loop.
 // [[Rcpp::export]]
 Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
-                              int threads) {
+                              int threads, SEXP progress) {
   return glue::guarded([&] {
     const Pedigree pedigree = glue::as_pedigree(sire, dam);
-    const Vector F = inbreeding(pedigree, pedigree_order(pedigree), threads);
+    glue::RMonitor monitor(progress);
+    const Vector F = inbreeding(pedigree, pedigree_order(pedigree), threads, monitor);
     return Rcpp::List::create(Rcpp::_["inbreeding"] = glue::wrap_vector(F));
   });
 }
@@ -33,7 +34,9 @@ Rcpp::List cpp_ped_block(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
   return glue::guarded([&] {
     const Pedigree pedigree = glue::as_pedigree(sire, dam);
     const auto order = pedigree_order(pedigree);
-    const Vector D = mendelian_variances(pedigree, inbreeding(pedigree, order, threads));
+    glue::RMonitor quiet(R_NilValue);
+    const Vector F = inbreeding(pedigree, order, threads, quiet);
+    const Vector D = mendelian_variances(pedigree, F);
     const int m = static_cast<int>(rows.size());
     Rcpp::NumericMatrix A(Rcpp::no_init(m, m));
     Eigen::Map<Matrix> out(A.begin(), m, m);
@@ -56,11 +59,12 @@ Rcpp::NumericMatrix cpp_ped_dominance(Rcpp::IntegerVector sire, Rcpp::IntegerVec
 
 // The upper triangle of the inverse in the form of a dgCMatrix.
 // [[Rcpp::export]]
-Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
-                           int threads) {
+Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads,
+                           SEXP progress) {
   return glue::guarded([&] {
     const Pedigree pedigree = glue::as_pedigree(sire, dam);
-    const Vector F = inbreeding(pedigree, pedigree_order(pedigree), threads);
+    glue::RMonitor monitor(progress);
+    const Vector F = inbreeding(pedigree, pedigree_order(pedigree), threads, monitor);
     const SparseUpper Q =
         inverse_relationship(pedigree, mendelian_variances(pedigree, F));
     return Rcpp::List::create(Rcpp::_["p"] = Q.start, Rcpp::_["i"] = Q.row,
@@ -76,7 +80,8 @@ Rcpp::List cpp_ped_drop(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
   return glue::guarded([&] {
     const Pedigree pedigree = glue::as_pedigree(sire, dam);
     const auto order = pedigree_order(pedigree);
-    const Vector F = inbreeding(pedigree, order, threads);
+    glue::RMonitor quiet(R_NilValue);
+    const Vector F = inbreeding(pedigree, order, threads, quiet);
     Matrix u = mendelian_variances(pedigree, F).cwiseSqrt().asDiagonal() * glue::map(z);
     drop_values(pedigree, order, u);
     return Rcpp::List::create(Rcpp::_["u"] = glue::wrap_matrix(u));

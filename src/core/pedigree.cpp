@@ -74,14 +74,20 @@ double mendelian_variance(const Pedigree& ped, const Vector& F, Index i) {
 }
 
 constexpr int kLanes = 8;
+constexpr int kChunks = 32;  // of a worker between two ticks of the monitor
 using Lanes = Eigen::Array<double, kLanes, 1>;
+
+// Parents of one animal, and the variance of its Mendelian sampling.
+struct Descent {
+  int sire, dam;
+  double D;
+};
 
 // The animals that have progeny, renumbered so that parents come first, by generation.
 struct Parents {
-  Ints number;     // of every animal, -1 without progeny
-  Ints animal;     // of every number
-  Ints sire, dam;  // numbers
-  std::vector<double> D;
+  Ints number;                   // of every animal, -1 without progeny
+  Ints animal;                   // of every number
+  std::vector<Descent> descent;  // parents as numbers, animal.size() if unknown
 };
 
 // F = 0.5 A[parent, mate] of animals, a list in groups of one parent.
@@ -93,85 +99,86 @@ struct Tasks {
   std::vector<Group> groups;
 };
 
+using LaneColumn = std::vector<Lanes, Eigen::aligned_allocator<Lanes>>;
+
+// Of a number that is not 0.
+int leading_zeros(std::uint64_t x) {
+#if defined(__GNUC__)
+  return __builtin_clzll(x);
+#else
+  int count = 0;
+  for (; !(x >> 63); x <<= 1) ++count;
+  return count;
+#endif
+}
+
 // Columns of A for up to kLanes parents at a time, on the ancestors of these and their
-// mates alone (Colleau 2002): v = T'e upwards, A e = T (D v) downwards.
+// mates alone (Colleau 2002): v = T'e upwards, A e = T (D v) downwards, in place.
 class Columns {
  public:
   explicit Columns(const Parents& parents)
       : parents_(parents),
-        stamp_(parents.D.size(), 0),
-        v_(parents.D.size()),
-        w_(parents.D.size() + 1) {
-    w_.back().setZero();
-  }
+        marked_(parents.animal.size() / 64 + 1, 0),
+        v_(parents.animal.size() + 1, Lanes::Zero()) {}
 
   // F of the animals of groups first, ..., first + count - 1; count <= kLanes.
   void run(const Tasks& tasks, Index first, Index count, Vector& F) {
     const Group* groups = tasks.groups.data() + first;
-    list_.clear();
-    ++now_;
+    int last = 0;
     for (Index k = 0; k < count; ++k) {
+      last = std::max(last, groups[k].parent);
       mark(groups[k].parent);
-      for (int a = groups[k].begin; a < groups[k].end; ++a) mark(tasks.mate[a]);
-    }
-    solve(groups, count);
-    for (Index k = 0; k < count; ++k) {
+      v_[groups[k].parent][k] = 1;
       for (int a = groups[k].begin; a < groups[k].end; ++a) {
-        F[tasks.animal[a]] = 0.5 * w_[tasks.mate[a]][k];
+        last = std::max(last, tasks.mate[a]);
+        mark(tasks.mate[a]);
       }
     }
+    go_up(last);
+    go_down();
+    for (Index k = 0; k < count; ++k) {
+      for (int a = groups[k].begin; a < groups[k].end; ++a) {
+        F[tasks.animal[a]] = 0.5 * v_[tasks.mate[a]][k];
+      }
+    }
+    for (int i : list_) v_[i].setZero();
   }
 
  private:
-  void mark(int i) {
-    if (!visit(i)) return;
-    for (std::size_t at = list_.size() - 1; at < list_.size(); ++at) {
-      const int j = list_[at];
-      if (parents_.sire[j] >= 0) visit(parents_.sire[j]);
-      if (parents_.dam[j] >= 0) visit(parents_.dam[j]);
-    }
-  }
-  void solve(const Group* groups, Index count) {
-    sort();
-    for (int i : list_) v_[i].setZero();
-    for (Index k = 0; k < count; ++k) v_[groups[k].parent][k] = 1;
-    for (auto i = list_.rbegin(); i != list_.rend(); ++i) {
-      const int sire = parents_.sire[*i], dam = parents_.dam[*i];
-      const Lanes half = 0.5 * v_[*i];
-      if (sire >= 0) v_[sire] += half;
-      if (dam >= 0) v_[dam] += half;
-    }
-    const std::size_t none = parents_.D.size();  // holds zero
-    for (int i : list_) {
-      const int sire = parents_.sire[i], dam = parents_.dam[i];
-      w_[i] = parents_.D[i] * v_[i] +
-              0.5 * (w_[sire < 0 ? none : sire] + w_[dam < 0 ? none : dam]);
-    }
-  }
-  bool visit(int i) {
-    if (stamp_[i] == now_) return false;
-    stamp_[i] = now_;
-    list_.push_back(i);
-    return true;
-  }
-  void sort() {
-    const auto range = std::minmax_element(list_.begin(), list_.end());
-    const int low = *range.first, high = *range.second;
-    if ((high - low) / 8 > static_cast<int>(list_.size())) {
-      std::sort(list_.begin(), list_.end());
-      return;
-    }
+  void mark(int i) { marked_[i / 64] |= std::uint64_t{1} << (i % 64); }
+
+  // From the youngest to the oldest; marks are taken away, list_ is what had one. Unknown
+  // parents are a number that is marked and filled, but never visited.
+  void go_up(int last) {
     list_.clear();
-    for (int i = low; i <= high; ++i) {
-      if (stamp_[i] == now_) list_.push_back(i);
+    for (int word = last / 64; word >= 0; --word) {
+      int bit = word == last / 64 ? last % 64 : 63;
+      while (const std::uint64_t rest = marked_[word] << (63 - bit)) {
+        bit -= leading_zeros(rest);
+        const int i = word * 64 + bit;
+        marked_[word] ^= std::uint64_t{1} << bit;
+        list_.push_back(i);
+        const Descent& own = parents_.descent[i];
+        const Lanes half = 0.5 * v_[i];
+        mark(own.sire);
+        mark(own.dam);
+        v_[own.sire] += half;
+        v_[own.dam] += half;
+      }
+    }
+    v_.back().setZero();
+  }
+  void go_down() {
+    for (auto i = list_.rbegin(); i != list_.rend(); ++i) {
+      const Descent& own = parents_.descent[*i];
+      v_[*i] = own.D * v_[*i] + 0.5 * (v_[own.sire] + v_[own.dam]);
     }
   }
 
   const Parents& parents_;
-  std::vector<std::uint32_t> stamp_;
-  std::uint32_t now_ = 0;
+  std::vector<std::uint64_t> marked_;
   Ints list_;
-  std::vector<Lanes, Eigen::aligned_allocator<Lanes>> v_, w_;
+  LaneColumn v_;  // zero between runs
 };
 
 Parents number_parents(const Pedigree& ped, const Ints& order) {
@@ -181,15 +188,17 @@ Parents number_parents(const Pedigree& ped, const Ints& order) {
     if (ped.sire[i] >= 0) out.number[ped.sire[i]] = 0;
     if (ped.dam[i] >= 0) out.number[ped.dam[i]] = 0;
   }
-  const auto number = [&](int parent) { return parent < 0 ? -1 : out.number[parent]; };
   for (int i : order) {
     if (out.number[i] < 0) continue;
     out.number[i] = static_cast<int>(out.animal.size());
     out.animal.push_back(i);
-    out.sire.push_back(number(ped.sire[i]));
-    out.dam.push_back(number(ped.dam[i]));
   }
-  out.D.assign(out.animal.size(), 1);
+  const int none = static_cast<int>(out.animal.size());
+  const auto number = [&](int parent) { return parent < 0 ? none : out.number[parent]; };
+  out.descent.reserve(out.animal.size());
+  for (int i : out.animal) {
+    out.descent.push_back({number(ped.sire[i]), number(ped.dam[i]), 1});
+  }
   return out;
 }
 
@@ -230,8 +239,6 @@ Tasks make_tasks(const Pedigree& ped, const Parents& parents, const Ints& level)
   }
   return out;
 }
-
-using LaneColumn = std::vector<Lanes, Eigen::aligned_allocator<Lanes>>;
 
 // Some animals and their ancestors, renumbered so that parents come first.
 struct Ancestors {
@@ -292,7 +299,8 @@ std::vector<int> pedigree_order(const Pedigree& ped) {
   return order;
 }
 
-Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int threads) {
+Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int threads,
+                  Monitor& monitor) {
   const Ints level = generations(ped);
   Parents parents = number_parents(ped, order);
   const Tasks tasks = make_tasks(ped, parents, level);
@@ -302,13 +310,16 @@ Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int thread
   std::size_t known = 0;  // parents whose D is
   for (std::size_t begin = 0; begin < tasks.groups.size();) {
     const int stage = tasks.groups[begin].stage;
-    std::size_t end = begin;
-    while (end < tasks.groups.size() && tasks.groups[end].stage == stage) ++end;
     for (; known < parents.animal.size(); ++known) {
       const int parent = parents.animal[known];
       if (level[parent] > 2 * stage + 1) break;
-      parents.D[known] = mendelian_variance(ped, F, parent);
+      parents.descent[known].D = mendelian_variance(ped, F, parent);
     }
+    monitor.tick(tasks.groups[begin].begin, ped.size());
+    const std::size_t most = begin + kLanes * kChunks * columns.size();
+    std::size_t end = begin;
+    while (end < std::min(most, tasks.groups.size()) && tasks.groups[end].stage == stage)
+      ++end;
     const Index count = static_cast<Index>(end - begin);
     const Index chunks = (count + kLanes - 1) / kLanes;
     const Index workers = std::min<Index>(chunks, static_cast<Index>(columns.size()));
@@ -320,6 +331,7 @@ Vector inbreeding(const Pedigree& ped, const std::vector<int>& order, int thread
     });
     begin = end;
   }
+  monitor.tick(ped.size(), ped.size());
   return F;
 }
 

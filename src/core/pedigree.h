@@ -21,8 +21,10 @@ struct Pedigree {
 std::vector<int> pedigree_order(const Pedigree& pedigree);
 
 // Inbreeding coefficients, F_i = A_ii - 1. `order` is that of pedigree_order(), here and
-// below.
-Vector inbreeding(const Pedigree& pedigree, const std::vector<int>& order, int threads);
+// below. Time in proportion to the parents on the side (sires or dams) that has fewer,
+// times their ancestors, / 8.
+Vector inbreeding(const Pedigree& pedigree, const std::vector<int>& order, int threads,
+                  Monitor& monitor);
 
 // Variances of the Mendelian samplings, the diagonal of D in A = T D T'.
 Vector mendelian_variances(const Pedigree& pedigree, const Vector& F);

@@ -51,6 +51,11 @@ Matrix by_definition(const Pedigree& ped, const std::vector<int>& order) {
   return T * D.asDiagonal() * T.transpose();
 }
 
+Vector F_of(const Pedigree& ped, const std::vector<int>& order, int threads) {
+  Monitor monitor;
+  return inbreeding(ped, order, threads, monitor);
+}
+
 }  // namespace
 
 TEST(pedigree_order_puts_parents_first) {
@@ -77,7 +82,7 @@ TEST(pedigree_relationship_inbreeding_and_inverse) {
       Matrix A(200, 200);
       numerator_relationship(ped, order, A);
       CHECK_NEAR((A - expected).cwiseAbs().maxCoeff(), 0, 1e-12);
-      const Vector F = inbreeding(ped, order, 1 + static_cast<int>(seed) % 3);
+      const Vector F = F_of(ped, order, 1 + static_cast<int>(seed) % 3);
       CHECK_NEAR((F - (A.diagonal().array() - 1).matrix()).cwiseAbs().maxCoeff(), 0,
                  1e-12);
       const SparseUpper Q = inverse_relationship(ped, mendelian_variances(ped, F));
@@ -96,7 +101,7 @@ TEST(pedigree_relationship_inbreeding_and_inverse) {
 TEST(pedigree_inbreeding_of_brother_and_sister) {
   // a x b: c, d; c x d: e
   const Pedigree ped = {{-1, -1, 0, 0, 2}, {-1, -1, 1, 1, 3}};
-  const Vector F = inbreeding(ped, pedigree_order(ped), 2);
+  const Vector F = F_of(ped, pedigree_order(ped), 2);
   CHECK(F.head(4).isZero() && F[4] == 0.25);
   const Vector D = mendelian_variances(ped, F);
   CHECK(D[0] == 1 && D[2] == 0.5 && D[4] == 0.5);
@@ -105,7 +110,7 @@ TEST(pedigree_inbreeding_of_brother_and_sister) {
 TEST(pedigree_drop_is_T) {
   const Pedigree ped = overlapping(60, 10, 3, true);
   const std::vector<int> order = pedigree_order(ped);
-  const Vector D = mendelian_variances(ped, inbreeding(ped, order, 1));
+  const Vector D = mendelian_variances(ped, F_of(ped, order, 1));
   Matrix u = D.cwiseSqrt().asDiagonal();
   drop_values(ped, order, u);
   CHECK_NEAR((u * u.transpose() - by_definition(ped, order)).cwiseAbs().maxCoeff(), 0,
@@ -116,7 +121,7 @@ TEST(pedigree_block_is_that_of_A) {
   for (bool shuffle : {false, true}) {
     const Pedigree ped = overlapping(200, 15, 7, shuffle);
     const std::vector<int> order = pedigree_order(ped);
-    const Vector D = mendelian_variances(ped, inbreeding(ped, order, 1));
+    const Vector D = mendelian_variances(ped, F_of(ped, order, 1));
     const Matrix A = by_definition(ped, order);
     for (int m : {0, 1, 8, 61}) {
       std::vector<int> rows;
@@ -139,7 +144,7 @@ TEST(pedigree_selfing) {
   // a x b: c; c selfed: d; d selfed: e; c x e: f
   const Pedigree ped = {{-1, -1, 0, 2, 3, 2}, {-1, -1, 1, 2, 3, 4}};
   const std::vector<int> order = pedigree_order(ped);
-  const Vector F = inbreeding(ped, order, 1);
+  const Vector F = F_of(ped, order, 1);
   CHECK(F[2] == 0 && F[3] == 0.5 && F[4] == 0.75);
   Matrix A(6, 6);
   numerator_relationship(ped, order, A);
@@ -186,6 +191,6 @@ TEST(pedigree_loops_are_found) {
 TEST(pedigree_may_be_empty) {
   const Pedigree ped;
   const std::vector<int> order = pedigree_order(ped);
-  CHECK(order.empty() && inbreeding(ped, order, 2).size() == 0);
+  CHECK(order.empty() && F_of(ped, order, 2).size() == 0);
   CHECK(inverse_relationship(ped, Vector()).start.size() == 1);
 }

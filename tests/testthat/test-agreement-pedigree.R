@@ -80,6 +80,7 @@ test_that("a herd fits by A^-1 as by A, and as in lme4", {
   by_A <- lmmfit(formula, herd$data, kinship = list(id = A))
   by_inverse <- lmmfit(formula, herd$data, kinship = list(id = Q))
   expect_true(by_A$opt$converged && by_inverse$opt$converged)
+  expect_identical(by_inverse$engine$name, "sparse")
   expect_same_fit(by_A, by_inverse)
   skip_if_not_installed("lme4")
   expect_lme4_pedigree(by_inverse, formula, herd$data, A)
@@ -129,6 +130,7 @@ test_that("the milk records of pedigreemm fit as in lme4", {
   expect_lme4_pedigree(fit, formula, milk, A)
   by_inverse <- lmmfit(formula, milk,
                        kinship = list(id = precision(pedigree_kinship(ped, inverse = TRUE))))
+  expect_identical(by_inverse$engine$name, "sparse")
   expect_equal(deviance(by_inverse), deviance(fit), tolerance = 1e-9)
   expect_equal(fixef(by_inverse), fixef(fit), tolerance = 1e-6)
   expect_equal(ranef(by_inverse)$id[cows, 1], ranef(fit)$id[cows, 1], tolerance = 1e-6)

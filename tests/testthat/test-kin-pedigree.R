@@ -186,6 +186,9 @@ test_that("what is no pedigree is refused by name", {
   twice <- transform(mrode, dam = c(2, 1, 3, 2))
   error <- expect_error(inbreeding(twice), '"1"', class = "kinlmm_error_pedigree_sexes")
   expect_identical(error$ids, "1")
+  several <- transform(mrode, sire = I(list(1, c(1, 2), 3, 4)))
+  expect_error(inbreeding(several), "`pedigree\\$sire` must be a vector",
+               class = "kinlmm_error_argument")
 })
 
 test_that("a loop is printed, and only the loop", {

@@ -25,6 +25,8 @@ test_that("sparse matrices are taken", {
 test_that("what can't be a precision matrix is refused", {
   fit <- function(Q) lmmfit(y ~ x + (1 | id), data, kinship = list(id = precision(Q)))
   expect_kinlmm_error(precision(1:3), "argument", "must be a matrix")
+  expect_kinlmm_error(precision(data.frame(a = 1)), "argument", "must be a matrix")
+  expect_kinlmm_error(precision(), "argument", "must be given")
   singular <- tcrossprod(Q[, 1:5])
   expect_kinlmm_error(fit(singular), "precision", "positive definite", list(group = "id"))
   expect_kinlmm_error(fit(unname(Q)), "kinship_noids", "no row names")

@@ -152,6 +152,7 @@ test_that("what does not go together is refused by name", {
   expect_error(single_step(ped, unname(G)), class = "kinlmm_error_kinship_noids")
   expect_error(single_step(ped, replace(G, 2, NA)), class = "kinlmm_error_kinship_na")
   expect_error(single_step(ped, "G"), class = "kinlmm_error_argument")
+  expect_error(single_step(ped, G[0, 0]), "at least one", class = "kinlmm_error_argument")
   expect_error(single_step(ped), "`G` must be given", class = "kinlmm_error_argument")
   expect_error(single_step(G = G), "`pedigree`", class = "kinlmm_error_argument")
   for (wrong in list(list(tau = 0), list(omega = NA), list(blend = 1.1), list(tune = 1),
