@@ -407,6 +407,13 @@ abort_bimbam_ids <- function(ids, call) {
   ), "genotypes_names", arg = "ids", ids = ids, call = call)
 }
 
+abort_bimbam_text <- function(path, values, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must be text in UTF-8.",
+    "x" = "{n_are(length(values), 'name')} not: {some_of(valid_text(values))}."
+  ), "bimbam_text", "file", path = path, values = values, call = call)
+}
+
 # lines: all at fault; must, found: what the first of them lacks and has.
 abort_annotation <- function(path, lines, must, found, call) {
   others <- length(lines) - 1L

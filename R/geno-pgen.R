@@ -129,7 +129,7 @@ read_pvar <- function(path, call) {
   if (any(bad)) abort_pvar_alleles(path, columns$ID[bad], columns$ALT[bad], call)
   whole_number <- function(x) suppressWarnings(as.numeric(x))
   pos <- whole_number(columns$POS)
-  bad <- !(is.finite(pos) & pos == round(pos) & abs(pos) <= .Machine$integer.max)
+  bad <- !is_position(pos)
   if (any(bad)) abort_pvar_position(path, columns$ID[bad], columns$POS[bad], call)
   pos[pos <= 0] <- NA
   cm <- if (is.null(columns$CM)) rep(0, length(pos)) else whole_number(columns$CM)
@@ -161,8 +161,9 @@ read_psam <- function(path, call) {
 # that start with ## are comments; without a line of names that starts with `first`, the
 # columns are those of `otherwise`, of a .bim or .fam.
 read_pfile_table <- function(path, kind, first, needed, wanted, otherwise, call) {
+  check_no_nul(path, kind, call)
   fields <- count_fields(path)
-  header <- pfile_header(path)
+  header <- pfile_header(path, kind, call)
   skip <- header$lines
   names <- header$names
   lines <- which(fields > 0L & seq_along(fields) > skip)
@@ -182,22 +183,24 @@ read_pfile_table <- function(path, kind, first, needed, wanted, otherwise, call)
   }
   keep <- kind == "psam" | names %in% c(first, needed, wanted)
   what <- lapply(keep, function(one) if (one) "" else NULL)
-  columns <- scan(path, what = what, skip = skip, quote = "", comment.char = "",
-                  na.strings = character(), multi.line = FALSE, quiet = TRUE)
+  columns <- scan_text(path, what, kind, call, skip)
   stats::setNames(columns[keep], names[keep])
 }
 
 # The number of lines before the first of data, and the names in the last of them, if they
 # are there.
-pfile_header <- function(path) {
+pfile_header <- function(path, kind, call) {
   con <- file(path, "r")
   on.exit(close(con))
   lines <- 0L
   repeat {
-    line <- readLines(con, 1L)
+    line <- readLines(con, 1L, warn = FALSE, encoding = "UTF-8")
     if (length(line) == 0L || !startsWith(line, "#")) return(list(lines = lines))
     lines <- lines + 1L
     if (!startsWith(line, "##")) {
+      if (!validUTF8(line)) {
+        abort_text_bytes(path, kind, "bytes that are not UTF-8", lines, call)
+      }
       return(list(lines = lines, names = strsplit(trimws(line), "[ \t]+")[[1L]]))
     }
   }
