@@ -352,10 +352,11 @@ abort_pvar_alleles <- function(path, snps, alleles, call) {
   ), "pvar", "file", path = path, snps = snps, call = call)
 }
 
-abort_pvar_position <- function(path, snps, values, call) {
+# column: "position" or "genetic position"; must: what its values are.
+abort_pvar_number <- function(path, column, must, snps, values, call) {
   abort_kinlmm(c(
-    "The position of every variant in {.file {path}} must be a whole number.",
-    "x" = "{n_are(length(snps), 'position')} not: {some_of(values[[1L]])} of
+    "The {column} of every variant in {.file {path}} must be {must}.",
+    "x" = "{n_are(length(snps), column)} not: {some_of(values[[1L]])} of
            {some_of(snps[[1L]])}{if (length(snps) > 1L) ' is the first'}."
   ), "pvar", "file", path = path, snps = snps, call = call)
 }

@@ -127,12 +127,20 @@ read_pvar <- function(path, call) {
                               bim, call)
   bad <- grepl(",", columns$ALT, fixed = TRUE)
   if (any(bad)) abort_pvar_alleles(path, columns$ID[bad], columns$ALT[bad], call)
-  whole_number <- function(x) suppressWarnings(as.numeric(x))
-  pos <- whole_number(columns$POS)
+  pos <- suppressWarnings(as.numeric(columns$POS))
   bad <- !is_position(pos)
-  if (any(bad)) abort_pvar_position(path, columns$ID[bad], columns$POS[bad], call)
+  if (any(bad)) {
+    abort_pvar_number(path, "position", "a whole number", columns$ID[bad],
+                      columns$POS[bad], call)
+  }
   pos[pos <= 0] <- NA
-  cm <- if (is.null(columns$CM)) rep(0, length(pos)) else whole_number(columns$CM)
+  cm <- if (is.null(columns$CM)) rep(0, length(pos)) else
+    suppressWarnings(as.numeric(columns$CM))
+  bad <- !is.finite(cm) & !columns$CM %in% c(".", "NA")
+  if (any(bad)) {
+    abort_pvar_number(path, "genetic position", "a number", columns$ID[bad],
+                      columns$CM[bad], call)
+  }
   alleles <- lapply(columns[c("ALT", "REF")], function(x) replace(x, x == ".", "0"))
   data.frame(chr = columns[["#CHROM"]], snp = columns$ID, cm = cm, pos = as.integer(pos),
              a1 = alleles$ALT, a2 = alleles$REF)

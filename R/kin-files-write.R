@@ -75,7 +75,7 @@ pair_counts <- function(K) {
     storage.mode(observed) <- "double"
     return(observed)
   }
-  m <- attr(K, "grm")$m
+  m <- attr(K, "grm")[["m"]]
   if (is.numeric(m) && length(m) == 1L && is.finite(m)) as.double(m)
 }
 

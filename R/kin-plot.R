@@ -60,7 +60,7 @@ plot_heatmap <- function(x, order, cells, limits, title, ...) {
   colours <- kinship_colours(limits)
   place <- round(1 + (length(colours) - 1) * (means - limits[[1L]]) / diff(limits))
   place[] <- pmin(pmax(place, 1), length(colours))
-  labels <- if (size <= 30L && size == nrow(x)) rownames(x)[at]
+  labels <- if (size <= 30L && size == nrow(x)) short_ids(rownames(x)[at])
   left <- max(1.5, min(9, 1 + 0.45 * max(nchar(labels), 0)))
   old <- graphics::par(mar = c(3.2, left, 3, 6.2), mgp = c(1.4, 0.4, 0), las = 1)
   on.exit(graphics::par(old))
@@ -180,9 +180,16 @@ plot_kinship_pairs <- function(x, title, ...) {
   graphics::mtext(title, 3, 0.3, outer = TRUE)
 }
 
+# For values that are all the same, a narrow bar in the middle.
+histogram_breaks <- function(values) {
+  size <- max(abs(values))
+  if (diff(range(values)) > 1e-10 * size) return(60L)
+  mean(values) + seq(-0.5, 0.5, length.out = 62L) * if (size > 0) size else 1
+}
+
 # Heights are square roots of counts.
 plot_histogram <- function(values, xlab, ylab, ...) {
-  bars <- graphics::hist(values, 60L, plot = FALSE)
+  bars <- graphics::hist(values, histogram_breaks(values), plot = FALSE)
   height <- sqrt(bars$counts)
   frame <- list(x = NA, type = "n", xaxs = "i", yaxs = "i", axes = FALSE, xlab = xlab,
                 ylab = "", xlim = range(bars$breaks), ylim = c(0, 1.04 * max(height)),

@@ -187,7 +187,7 @@ same_pvar <- function(map, lines) {
   of <- headed_table(lines, c("#CHROM", "ID", "CM", "POS", "ALT", "REF"))
   texts <- c(chr = "#CHROM", snp = "ID", a1 = "ALT", a2 = "REF")
   all(lengths(of$lines) == length(of$names)) && same_positions(map$pos, of$column("POS")) &&
-    (!"CM" %in% of$names || same_numbers(map$cm, of$column("CM"))) &&
+    (!"CM" %in% of$names || same_numbers(map$cm, of$column("CM"), c(".", "NA"))) &&
     all(vapply(names(texts), function(k) {
       text <- of$column(texts[[k]])
       identical(map[[k]], if (k %in% c("a1", "a2")) replace(text, text == ".", "0") else text)
