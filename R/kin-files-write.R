@@ -95,7 +95,7 @@ gcta_files <- function(K, observed) {
 check_kinship_written <- function(K, call) {
   if (inherits(K, "Matrix")) K <- as.matrix(K)
   if (!is.matrix(K) || !is.numeric(K) || nrow(K) != ncol(K) || nrow(K) == 0L) {
-    abort_argument("K", "a square numeric matrix", describe(K), call)
+    abort_argument("K", "a square numeric matrix of at least one id", describe(K), call)
   }
   names <- dimnames(K)
   K <- matrix(as.double(K), nrow(K), dimnames = names)

@@ -149,7 +149,8 @@ plot_spectrum <- function(values, title, ...) {
   ), ...)
   graphics::axis(1, lwd = 0, lwd.ticks = 1, col.ticks = plot_colours$line)
   graphics::abline(h = 0, col = plot_colours$band)
-  share <- cumsum(values) / sum(values)
+  # with negative ones the share of all would go beyond 1
+  share <- cumsum(pmax(values, 0)) / max(sum(pmax(values, 0)), 1e-300)
   at <- unique(round(exp(seq(0, log(n), length.out = 400L))))
   graphics::lines(at, top * share[at], col = plot_colours$even, lwd = 2)
   graphics::points(at, values[at], pch = 19, cex = 0.5, col = plot_colours$odd)
@@ -158,8 +159,9 @@ plot_spectrum <- function(values, title, ...) {
   graphics::axis(4, top * seq(0, 1, 0.25), paste0(seq(0, 100, 25), "%"), lwd = 0,
                  lwd.ticks = 1, col.ticks = plot_colours$line, las = 1,
                  mgp = c(2.2, 0.6, 0), tcl = -0.25)
-  graphics::mtext("Cumulative share of the sum", 4, 3.3, las = 0)
   drawn <- c(TRUE, TRUE, length(negative) > 0L)
+  graphics::mtext(paste0("Cumulative share of the sum", if (drawn[[3L]]) " above 0"), 4, 3.3,
+                  las = 0)
   graphics::legend("right", c("eigenvalue", "cumulative share", "negative")[drawn],
                    pch = c(19, NA, 19)[drawn], lty = c(NA, 1, NA)[drawn],
                    lwd = c(NA, 2, NA)[drawn], bty = "n", cex = 0.8,
