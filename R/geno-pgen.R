@@ -150,8 +150,9 @@ read_psam <- function(path, call) {
   fam <- c("#FID", "IID", "PAT", "MAT", "SEX", "PHENO1")
   columns <- read_pfile_table(path, "psam", c("#FID", "#IID"), character(), NULL, fam, call)
   names(columns) <- sub("^#", "", names(columns))
-  if (is.null(columns$IID)) abort_pfile_header(path, "psam", names(columns), "IID", call)
-  n <- length(columns$IID)
+  # `$` would take another column whose name starts so
+  if (is.null(columns[["IID"]])) abort_pfile_header(path, "psam", names(columns), "IID", call)
+  n <- length(columns[["IID"]])
   pick <- function(name, otherwise) {
     if (is.null(columns[[name]])) rep(otherwise, n) else columns[[name]]
   }

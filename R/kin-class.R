@@ -12,9 +12,9 @@
 #' [lmmfit()] takes plain matrices too and makes the same checks.
 #'
 #' Everything is matched by id: a model takes the rows that it needs, in whatever order, and
-#' `K + L` of two relationship matrices is in the order of the first (of one and another
-#' matrix with row and column names, in its order); matrices of different ids are an
-#' error.
+#' `K + L` of two relationship matrices is in the order of the first. With a plain matrix
+#' that has row and column names, on either side, it is in the order of the relationship
+#' matrix. Matrices of different ids are an error.
 #'
 #' What stays a relationship matrix: `K[ids, ids]` with the same ids on both sides, each once;
 #' `K` by `+`, `-`, `*`, `/` or `^` with a number, a relationship matrix, or a symmetric

@@ -162,10 +162,11 @@ same_bim <- function(map, lines) {
 same_fam <- function(samples, lines) {
   texts <- c(fid = 1, iid = 2, father = 3, mother = 4)
   sex <- field(lines, 5)
+  pheno <- field(lines, 6)
+  pheno[pheno %in% c("-9", "NA", "nan", "NaN")] <- NA
   all(lengths(lines) >= 6L) && !anyDuplicated(samples$id) &&
     identical(samples$sex, as.integer(replace(sex, !sex %in% 1:2, "0"))) &&
-    (identical(samples$pheno, field(lines, 6)) ||
-       same_numbers(samples$pheno, field(lines, 6), c("-9", "NA", "nan", "NaN"))) &&
+    identical(samples$pheno, `mode<-`(pheno, mode(samples$pheno))) &&
     all(vapply(names(texts), function(k) identical(samples[[k]], field(lines, texts[[k]])),
                NA))
 }
@@ -207,7 +208,8 @@ same_bimbam <- function(result, prefix) {
   }
   lines <- split(".txt")
   G <- vapply(lines, function(line) {
-    as.numeric(replace(line[-(1:3)], line[-(1:3)] == "NA", NA))
+    # R makes NaN of thousands of digits
+    as.numeric(substr(replace(line[-(1:3)], line[-(1:3)] == "NA", NA), 1, 300))
   }, numeric(nrow(result$geno)))
   annotation <- split(".anno")
   at <- match(field(lines, 1), field(annotation, 1))

@@ -119,6 +119,8 @@ test_that("what is wrong with the files is said", {
   expect_equal(unname(error$found), c(3, 2))
   no_ids <- write_pgen(G, psam = c("#FID SEX", "1 1", "2 1", "3 1"))
   expect_error(read_pgen(no_ids), class = "kinlmm_error_psam")
+  no_ids <- write_pgen(G, psam = c("#FID IIDS", "1 1", "2 1", "3 1"))
+  expect_error(read_pgen(no_ids), class = "kinlmm_error_psam")
   same <- write_pgen(G, psam = c("#IID", "1", "2", "1"))
   expect_error(read_pgen(same), class = "kinlmm_error_fam")
 
