@@ -352,10 +352,11 @@ abort_pvar_alleles <- function(path, snps, alleles, call) {
   ), "pvar", "file", path = path, snps = snps, call = call)
 }
 
-abort_pvar_position <- function(path, snps, values, call) {
+# column: "position" or "genetic position"; must: what its values are.
+abort_pvar_number <- function(path, column, must, snps, values, call) {
   abort_kinlmm(c(
-    "The position of every variant in {.file {path}} must be a whole number.",
-    "x" = "{n_are(length(snps), 'position')} not: {some_of(values[[1L]])} of
+    "The {column} of every variant in {.file {path}} must be {must}.",
+    "x" = "{n_are(length(snps), column)} not: {some_of(values[[1L]])} of
            {some_of(snps[[1L]])}{if (length(snps) > 1L) ' is the first'}."
   ), "pvar", "file", path = path, snps = snps, call = call)
 }
@@ -405,6 +406,13 @@ abort_bimbam_ids <- function(ids, call) {
     "{.arg ids} must be unique: they are sample ids.",
     "x" = "{n_are(length(ids), 'id')} there more than once: {some_of(ids)}."
   ), "genotypes_names", arg = "ids", ids = ids, call = call)
+}
+
+abort_bimbam_text <- function(path, values, call) {
+  abort_kinlmm(c(
+    "{.file {path}} must be text in UTF-8.",
+    "x" = "{n_are(length(values), 'name')} not: {some_of(valid_text(values))}."
+  ), "bimbam_text", "file", path = path, values = values, call = call)
 }
 
 # lines: all at fault; must, found: what the first of them lacks and has.

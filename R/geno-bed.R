@@ -89,7 +89,7 @@ files_with_prefix <- function(stem) {
 read_bim <- function(path, call) {
   columns <- read_plink_table(path, "bim", call)
   pos <- suppressWarnings(as.numeric(columns[[4L]]))
-  whole <- is.finite(pos) & pos == round(pos) & abs(pos) <= .Machine$integer.max
+  whole <- is_position(pos)
   cm <- suppressWarnings(as.numeric(columns[[3L]]))
   complain <- function(bad, k, column, must) {
     lines <- plink_lines(path)[bad]
@@ -103,6 +103,8 @@ read_bim <- function(path, call) {
   data.frame(chr = columns[[1L]], snp = columns[[2L]], cm = cm, pos = as.integer(pos),
              a1 = columns[[5L]], a2 = columns[[6L]])
 }
+
+is_position <- function(x) is.finite(x) & x == round(x) & abs(x) <= .Machine$integer.max
 
 read_fam <- function(path, call) {
   columns <- read_plink_table(path, "fam", call)
@@ -151,16 +153,24 @@ read_text_columns <- function(path, kind, widths, call) {
   }
   shown <- min(expected, 6L)
   what <- c(rep(list(""), shown), rep(list(NULL), expected - shown))
-  columns <- scan(path, what = what, quote = "", comment.char = "",
-                  na.strings = character(), multi.line = FALSE, quiet = TRUE)[seq_len(shown)]
-  for (column in columns) {
+  scan_text(path, what, kind, call)[seq_len(shown)]
+}
+
+# Columns by scan(), marked as UTF-8, below `skip` lines.
+scan_text <- function(path, what, kind, call, skip = 0L) {
+  columns <- scan(path, what = what, skip = skip, quote = "", comment.char = "",
+                  na.strings = character(), multi.line = FALSE, quiet = TRUE)
+  read <- lengths(what) > 0L
+  for (column in columns[read]) {
     bad <- which(!validUTF8(column))
     if (length(bad) > 0L) {
-      line <- plink_lines(path)[[bad[[1L]]]]
+      lines <- plink_lines(path)
+      line <- lines[lines > skip][[bad[[1L]]]]
       abort_text_bytes(path, kind, "bytes that are not UTF-8", line, call)
     }
   }
-  lapply(columns, `Encoding<-`, "UTF-8")
+  columns[read] <- lapply(columns[read], `Encoding<-`, "UTF-8")
+  columns
 }
 
 # scan() would cut a line at a NUL byte, with a warning.

@@ -60,8 +60,9 @@ read_bimbam <- function(path, annotation = NULL, ids = NULL) {
   index <- check_core(index, bimbam_errors(call), call)
   samples <- bimbam_samples(ids, index$samples, call)
   m <- length(index$id)
-  map <- data.frame(chr = rep(NA_character_, m), snp = index$id, cm = NA_real_,
-                    pos = NA_integer_, a1 = index$a1, a2 = index$a2)
+  text <- lapply(index[c("id", "a1", "a2")], bimbam_text, path, call)
+  map <- data.frame(chr = rep(NA_character_, m), snp = text$id, cm = NA_real_,
+                    pos = NA_integer_, a1 = text$a1, a2 = text$a2)
   if (!is.null(annotation)) map <- add_annotation(map, annotation, call)
   geno <- new_genotypes("bimbam", samples, map, path = path)
   geno$offsets <- index$offsets
@@ -73,24 +74,38 @@ bimbam_errors <- function(call) {
   list(
     bimbam_missing = function(data, subject) abort_bimbam_missing(packed_file(subject), call),
     bimbam_empty = function(data, subject) abort_bimbam_empty(packed_file(subject), call),
+    bimbam_nul = function(data, subject) {
+      abort_text_bytes(packed_file(subject), "bimbam_text", "a NUL byte", data$line, call)
+    },
     bimbam_changed = function(data, subject) abort_bimbam_changed(packed_file(subject), call),
     bimbam_columns = function(data, subject) {
       abort_bimbam_columns(packed_file(subject), data$line, data$got, data$expected, call)
     },
     bimbam_value = function(data, subject) {
-      line <- strsplit(text_line(subject, data$line), "[ \t]*[, \t][ \t]*")[[1L]]
+      line <- bimbam_line(subject, data$start, data$end)
       abort_bimbam_value(packed_file(subject), data$line, data$column,
                          line[[data$column]], line[[1L]], call)
     }
   )
 }
 
-# Line `number` of a file.
-text_line <- function(path, number) {
-  con <- file(path, "r")
+# The columns of the line in these bytes of a file.
+bimbam_line <- function(path, start, end) {
+  con <- file(path, "rb")
   on.exit(close(con))
-  for (skipped in seq_len((number - 1) %/% 1000)) readLines(con, 1000L)
-  trimws(utils::tail(readLines(con, 1L + (number - 1) %% 1000), 1L))
+  seek(con, start)
+  bytes <- readBin(con, "raw", end - start)
+  line <- bytes[cumsum(bytes == 0x0a) == 0L & bytes != 0L]
+  bimbam_columns(trimws(valid_text(rawToChar(line))))[[1L]]
+}
+
+bimbam_columns <- function(lines) strsplit(lines, "[ \t\r]*[, \t\r][ \t\r]*")
+
+# Text of BIMBAM, marked as UTF-8.
+bimbam_text <- function(x, path, call) {
+  bad <- which(!validUTF8(x))
+  if (length(bad) > 0L) abort_bimbam_text(path, x[bad], call)
+  `Encoding<-`(x, "UTF-8")
 }
 
 bimbam_samples <- function(ids, n, call) {
@@ -110,9 +125,15 @@ bimbam_samples <- function(ids, n, call) {
 
 # Ids, positions and chromosomes, separated by commas or blanks.
 add_annotation <- function(map, path, call) {
-  lines <- trimws(readLines(path, warn = FALSE))
+  check_no_nul(path, "bimbam_annotation", call)
+  lines <- readLines(path, warn = FALSE, encoding = "UTF-8")
+  bad <- which(!validUTF8(lines))
+  if (length(bad) > 0L) {
+    abort_text_bytes(path, "bimbam_annotation", "bytes that are not UTF-8", bad[[1L]], call)
+  }
+  lines <- trimws(lines)
   number <- which(nzchar(lines))
-  parts <- strsplit(lines[number], "[ \t]*[, \t][ \t]*")
+  parts <- bimbam_columns(lines[number])
   bad <- lengths(parts) < 3L
   if (any(bad)) {
     found <- lengths(parts)[bad][[1L]]
@@ -122,7 +143,7 @@ add_annotation <- function(map, path, call) {
   at <- match(map$snp, column(1L))
   text <- column(2L)
   pos <- suppressWarnings(as.numeric(replace(text, text == "NA", NA)))
-  bad <- text != "NA" & !(is.finite(pos) & abs(pos) <= .Machine$integer.max)
+  bad <- text != "NA" & !is_position(pos)
   if (any(bad)) {
     abort_annotation(path, number[bad], "a position in column 2",
                      some_of(text[bad][[1L]]), call)

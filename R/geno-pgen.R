@@ -127,12 +127,20 @@ read_pvar <- function(path, call) {
                               bim, call)
   bad <- grepl(",", columns$ALT, fixed = TRUE)
   if (any(bad)) abort_pvar_alleles(path, columns$ID[bad], columns$ALT[bad], call)
-  whole_number <- function(x) suppressWarnings(as.numeric(x))
-  pos <- whole_number(columns$POS)
-  bad <- !(is.finite(pos) & pos == round(pos) & abs(pos) <= .Machine$integer.max)
-  if (any(bad)) abort_pvar_position(path, columns$ID[bad], columns$POS[bad], call)
+  pos <- suppressWarnings(as.numeric(columns$POS))
+  bad <- !is_position(pos)
+  if (any(bad)) {
+    abort_pvar_number(path, "position", "a whole number", columns$ID[bad],
+                      columns$POS[bad], call)
+  }
   pos[pos <= 0] <- NA
-  cm <- if (is.null(columns$CM)) rep(0, length(pos)) else whole_number(columns$CM)
+  cm <- if (is.null(columns$CM)) rep(0, length(pos)) else
+    suppressWarnings(as.numeric(columns$CM))
+  bad <- !is.finite(cm) & !columns$CM %in% c(".", "NA")
+  if (any(bad)) {
+    abort_pvar_number(path, "genetic position", "a number", columns$ID[bad],
+                      columns$CM[bad], call)
+  }
   alleles <- lapply(columns[c("ALT", "REF")], function(x) replace(x, x == ".", "0"))
   data.frame(chr = columns[["#CHROM"]], snp = columns$ID, cm = cm, pos = as.integer(pos),
              a1 = alleles$ALT, a2 = alleles$REF)
@@ -142,8 +150,9 @@ read_psam <- function(path, call) {
   fam <- c("#FID", "IID", "PAT", "MAT", "SEX", "PHENO1")
   columns <- read_pfile_table(path, "psam", c("#FID", "#IID"), character(), NULL, fam, call)
   names(columns) <- sub("^#", "", names(columns))
-  if (is.null(columns$IID)) abort_pfile_header(path, "psam", names(columns), "IID", call)
-  n <- length(columns$IID)
+  # `$` would take another column whose name starts so
+  if (is.null(columns[["IID"]])) abort_pfile_header(path, "psam", names(columns), "IID", call)
+  n <- length(columns[["IID"]])
   pick <- function(name, otherwise) {
     if (is.null(columns[[name]])) rep(otherwise, n) else columns[[name]]
   }
@@ -161,8 +170,9 @@ read_psam <- function(path, call) {
 # that start with ## are comments; without a line of names that starts with `first`, the
 # columns are those of `otherwise`, of a .bim or .fam.
 read_pfile_table <- function(path, kind, first, needed, wanted, otherwise, call) {
+  check_no_nul(path, kind, call)
   fields <- count_fields(path)
-  header <- pfile_header(path)
+  header <- pfile_header(path, kind, call)
   skip <- header$lines
   names <- header$names
   lines <- which(fields > 0L & seq_along(fields) > skip)
@@ -182,22 +192,24 @@ read_pfile_table <- function(path, kind, first, needed, wanted, otherwise, call)
   }
   keep <- kind == "psam" | names %in% c(first, needed, wanted)
   what <- lapply(keep, function(one) if (one) "" else NULL)
-  columns <- scan(path, what = what, skip = skip, quote = "", comment.char = "",
-                  na.strings = character(), multi.line = FALSE, quiet = TRUE)
+  columns <- scan_text(path, what, kind, call, skip)
   stats::setNames(columns[keep], names[keep])
 }
 
 # The number of lines before the first of data, and the names in the last of them, if they
 # are there.
-pfile_header <- function(path) {
+pfile_header <- function(path, kind, call) {
   con <- file(path, "r")
   on.exit(close(con))
   lines <- 0L
   repeat {
-    line <- readLines(con, 1L)
+    line <- readLines(con, 1L, warn = FALSE, encoding = "UTF-8")
     if (length(line) == 0L || !startsWith(line, "#")) return(list(lines = lines))
     lines <- lines + 1L
     if (!startsWith(line, "##")) {
+      if (!validUTF8(line)) {
+        abort_text_bytes(path, kind, "bytes that are not UTF-8", lines, call)
+      }
       return(list(lines = lines, names = strsplit(trimws(line), "[ \t]+")[[1L]]))
     }
   }

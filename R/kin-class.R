@@ -12,9 +12,9 @@
 #' [lmmfit()] takes plain matrices too and makes the same checks.
 #'
 #' Everything is matched by id: a model takes the rows that it needs, in whatever order, and
-#' `K + L` of two relationship matrices is in the order of the first (of one and another
-#' matrix with row and column names, in its order); matrices of different ids are an
-#' error.
+#' `K + L` of two relationship matrices is in the order of the first. With a plain matrix
+#' that has row and column names, on either side, it is in the order of the relationship
+#' matrix. Matrices of different ids are an error.
 #'
 #' What stays a relationship matrix: `K[ids, ids]` with the same ids on both sides, each once;
 #' `K` by `+`, `-`, `*`, `/` or `^` with a number, a relationship matrix, or a symmetric
@@ -130,6 +130,7 @@ name_kinship <- function(K, ids, call) {
     x <- plain_matrix(x)
     return(if (missing(i)) x else x[i])
   }
+  if (...length() > 0L) return(plain_matrix(x)[i, j, ..., drop = drop])
   n <- nrow(x)
   rows <- if (missing(i)) seq_len(n) else id_places(i, x, call)
   columns <- if (missing(j)) seq_len(n) else id_places(j, x, call)
@@ -294,9 +295,22 @@ print.kinship <- function(x, n = 5L, ...) {
 
 cat_field <- function(name, text) {
   if (length(text) == 0L) return(invisible())
-  lines <- strwrap(paste(text, collapse = ", "), 0.9 * getOption("width") - 12L)
+  width <- 0.9 * getOption("width") - 12L
+  lines <- if (length(text) == 1L) strwrap(text, width) else wrap_parts(text, width)
   cat(paste0(c(formatC(name, width = -12L), rep(strrep(" ", 12L), length(lines) - 1L)),
              lines, "\n"), sep = "")
+}
+
+# Lines of parts between commas, broken nowhere else.
+wrap_parts <- function(parts, width) {
+  lines <- parts[[1L]]
+  for (part in parts[-1L]) {
+    last <- length(lines)
+    longer <- paste(lines[[last]], part, sep = ", ")
+    lines <- if (nchar(longer) < width) c(lines[-last], longer) else
+      c(lines[-last], paste0(lines[[last]], ","), part)
+  }
+  lines
 }
 
 print_pairs <- function(diagonal, pairs, n) {
@@ -314,16 +328,21 @@ short <- function(x) vapply(x, function(one) format(signif(one, 4L)), "")
 
 kinship_corner <- function(x, at) {
   corner <- plain_matrix(x)[at, at, drop = FALSE]
-  ids <- rownames(corner)
-  # what tells ids apart is mostly at their end
+  ids <- short_ids(rownames(corner))
+  matrix(format(round(corner, 4L), trim = TRUE), length(at), dimnames = list(ids, ids))
+}
+
+# Of long ids the end, which mostly tells them apart.
+short_ids <- function(ids) {
   size <- nchar(ids)
   ids[size > 12L] <- paste0("..", substring(ids, size - 9L)[size > 12L])
-  matrix(format(round(corner, 4L), trim = TRUE), length(at), dimnames = list(ids, ids))
+  ids
 }
 
 # How K was made, in words: NULL if that is not known.
 describe_note <- function(note) {
   if (is.null(note)) return(NULL)
+  if (identical(note$method, "single-step")) return(describe_single_step(note))
   limit <- function(name, sign, none) {
     value <- note[[name]]
     if (is.numeric(value) && length(value) == 1L && value != none) {
@@ -331,15 +350,36 @@ describe_note <- function(note) {
     }
   }
   number <- function(value) is.numeric(value) && length(value) == 1L
-  c(note$method, if (number(note$m)) n_of(note$m, "SNP"), limit("maf", ">=", 0),
-    limit("missing", "<=", 1), limit("hwe", ">=", 0),
+  c(note$method, if (is.character(note$file)) paste("read from", note$file),
+    if (number(note[["m"]])) n_of(note[["m"]], "SNP"), describe_group(note),
     if (isTRUE(note$weighted)) "SNPs weighted",
-    if (isTRUE(note$pairwise)) "missing genotypes left out pair by pair",
-    if (is.character(note$by)) {
-      paste(switch(note$by, loco = "without chromosome", chr = "chromosome", "group"), note$part)
-    },
-    if (number(note$times)) paste("times", format(signif(note$times, 4))),
-    if (number(note$part_of)) paste("a part of", count(note$part_of), "ids"))
+    if (isTRUE(note$pairwise)) "missing genotypes left out by pair",
+    limit("maf", ">=", 0), limit("missing", "<=", 1), limit("hwe", ">=", 0),
+    describe_changes(note))
+}
+
+describe_group <- function(note) {
+  part <- note[["part"]]  # `$` would find part_of
+  if (length(part) != 1L) return(NULL)
+  switch(note$by, chr = paste("chromosome", part), group = paste("group", part),
+         loco = paste("without chromosome", part))
+}
+
+describe_single_step <- function(note) {
+  factor <- function(name) {
+    if (!identical(note[[name]], 1)) paste(name, format(signif(note[[name]], 4)))
+  }
+  tuned <- !identical(unname(note$tune), c(0, 1))
+  c("single-step", paste(count(note$genotyped), "ids genotyped"),
+    if (tuned) "tuned to the pedigree",
+    if (note$blend > 0) paste0("blended with ", format(100 * note$blend), "% of it"),
+    factor("tau"), factor("omega"), describe_changes(note))
+}
+
+# What was done to a matrix since it was made.
+describe_changes <- function(note) {
+  c(if (!is.null(note$times)) paste("times", format(signif(note$times, 4))),
+    if (!is.null(note$part_of)) paste("a part of", count(note$part_of), "ids"))
 }
 
 #' @rdname as_kinship

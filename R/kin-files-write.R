@@ -75,7 +75,7 @@ pair_counts <- function(K) {
     storage.mode(observed) <- "double"
     return(observed)
   }
-  m <- attr(K, "grm")$m
+  m <- attr(K, "grm")[["m"]]
   if (is.numeric(m) && length(m) == 1L && is.finite(m)) as.double(m)
 }
 
@@ -95,7 +95,7 @@ gcta_files <- function(K, observed) {
 check_kinship_written <- function(K, call) {
   if (inherits(K, "Matrix")) K <- as.matrix(K)
   if (!is.matrix(K) || !is.numeric(K) || nrow(K) != ncol(K) || nrow(K) == 0L) {
-    abort_argument("K", "a square numeric matrix", describe(K), call)
+    abort_argument("K", "a square numeric matrix of at least one id", describe(K), call)
   }
   names <- dimnames(K)
   K <- matrix(as.double(K), nrow(K), dimnames = names)

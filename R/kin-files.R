@@ -32,9 +32,9 @@
 #'   it replaces the file of ids.
 #'
 #' @return A relationship matrix as of [grm()]: numeric, symmetric, samples x samples with
-#'   their ids as dimnames. If numbers of SNPs are in the file, attribute `observed` is the
-#'   matrix of them, or, if all pairs share one, attribute `grm` a list with that number
-#'   as `m`.
+#'   their ids as dimnames. Attribute `grm` is a list of `file`, the name of the file. If
+#'   numbers of SNPs are in it, attribute `observed` is the matrix of them, or, if all
+#'   pairs share one, `m` in `grm` that number.
 #'
 #' @section Errors:
 #' `kinlmm_error_kinship_missing` (no such file), `_kinship_format` (not to be told,
@@ -82,7 +82,9 @@ read_kinship <- function(path, format = c("auto", "gcta", "gcta-gz", "gemma", "p
   if (worst$difference > 0) K <- (K + t(K)) / 2
   observed <- found$observed
   dimnames(K) <- list(at$ids, at$ids)
-  K <- new_kinship(K, if (length(observed) == 1L && observed > 0) list(m = observed))
+  note <- list(file = basename(at$path))
+  if (length(observed) == 1L && observed > 0) note$m <- observed
+  K <- new_kinship(K, note)
   if (is.matrix(observed)) attr(K, "observed") <- structure(observed, dimnames = dimnames(K))
   K
 }

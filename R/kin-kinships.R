@@ -76,7 +76,7 @@ as.list.kinships <- function(x, ...) {
 #' @export
 as.data.frame.kinships <- function(x, row.names = NULL, optional = FALSE, ...) {
   x <- as.list(x)
-  m <- vapply(x, function(K) c(attr(K, "grm")$m, NA_real_)[[1L]], 0)
+  m <- vapply(x, function(K) c(attr(K, "grm")[["m"]], NA_real_)[[1L]], 0)
   mean_diagonal <- vapply(x, function(K) mean(diag(K)), 0)
   data.frame(name = as.character(names(x)), m = unname(m),
              mean_diagonal = unname(mean_diagonal))

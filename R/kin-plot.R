@@ -60,7 +60,7 @@ plot_heatmap <- function(x, order, cells, limits, title, ...) {
   colours <- kinship_colours(limits)
   place <- round(1 + (length(colours) - 1) * (means - limits[[1L]]) / diff(limits))
   place[] <- pmin(pmax(place, 1), length(colours))
-  labels <- if (size <= 30L && size == nrow(x)) rownames(x)[at]
+  labels <- if (size <= 30L && size == nrow(x)) short_ids(rownames(x)[at])
   left <- max(1.5, min(9, 1 + 0.45 * max(nchar(labels), 0)))
   old <- graphics::par(mar = c(3.2, left, 3, 6.2), mgp = c(1.4, 0.4, 0), las = 1)
   on.exit(graphics::par(old))
@@ -149,7 +149,8 @@ plot_spectrum <- function(values, title, ...) {
   ), ...)
   graphics::axis(1, lwd = 0, lwd.ticks = 1, col.ticks = plot_colours$line)
   graphics::abline(h = 0, col = plot_colours$band)
-  share <- cumsum(values) / sum(values)
+  # with negative ones the share of all would go beyond 1
+  share <- cumsum(pmax(values, 0)) / max(sum(pmax(values, 0)), 1e-300)
   at <- unique(round(exp(seq(0, log(n), length.out = 400L))))
   graphics::lines(at, top * share[at], col = plot_colours$even, lwd = 2)
   graphics::points(at, values[at], pch = 19, cex = 0.5, col = plot_colours$odd)
@@ -158,8 +159,9 @@ plot_spectrum <- function(values, title, ...) {
   graphics::axis(4, top * seq(0, 1, 0.25), paste0(seq(0, 100, 25), "%"), lwd = 0,
                  lwd.ticks = 1, col.ticks = plot_colours$line, las = 1,
                  mgp = c(2.2, 0.6, 0), tcl = -0.25)
-  graphics::mtext("Cumulative share of the sum", 4, 3.3, las = 0)
   drawn <- c(TRUE, TRUE, length(negative) > 0L)
+  graphics::mtext(paste0("Cumulative share of the sum", if (drawn[[3L]]) " above 0"), 4, 3.3,
+                  las = 0)
   graphics::legend("right", c("eigenvalue", "cumulative share", "negative")[drawn],
                    pch = c(19, NA, 19)[drawn], lty = c(NA, 1, NA)[drawn],
                    lwd = c(NA, 2, NA)[drawn], bty = "n", cex = 0.8,
@@ -180,9 +182,16 @@ plot_kinship_pairs <- function(x, title, ...) {
   graphics::mtext(title, 3, 0.3, outer = TRUE)
 }
 
+# For values that are all the same, a narrow bar in the middle.
+histogram_breaks <- function(values) {
+  size <- max(abs(values))
+  if (diff(range(values)) > 1e-10 * size) return(60L)
+  mean(values) + seq(-0.5, 0.5, length.out = 62L) * if (size > 0) size else 1
+}
+
 # Heights are square roots of counts.
 plot_histogram <- function(values, xlab, ylab, ...) {
-  bars <- graphics::hist(values, 60L, plot = FALSE)
+  bars <- graphics::hist(values, histogram_breaks(values), plot = FALSE)
   height <- sqrt(bars$counts)
   frame <- list(x = NA, type = "n", xaxs = "i", yaxs = "i", axes = FALSE, xlab = xlab,
                 ylab = "", xlim = range(bars$breaks), ylim = c(0, 1.04 * max(height)),

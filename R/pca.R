@@ -187,7 +187,7 @@ pca_kinship <- function(K, k, call) {
   out <- new_pca(found, rownames(K))
   out$converged <- stats::setNames(rep(TRUE, k), names(out$values))
   out[c("m", "method", "exact", "negative")] <-
-    list(note$m, note$method, TRUE, sum(inner$d < -1e-8 * max(inner$d)))
+    list(note[["m"]], note[["method"]], TRUE, sum(inner$d < -1e-8 * max(inner$d)))
   out$centred <- max(abs(rowSums(K))) <= 1e-6 * max(inner$d)
   out
 }

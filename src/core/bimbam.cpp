@@ -129,6 +129,9 @@ BimbamIndex index_bimbam(const std::string& path, Monitor& monitor) {
   Index number = 0, offset = 0;
   while (std::getline(file, line)) {
     ++number;
+    if (line.find('\0') != std::string::npos) {
+      throw Error("bimbam_nul", {{"line", double(number)}}, path);
+    }
     Columns columns(line.data(), line.data() + line.size());
     Text names[kNames] = {}, value;
     Index count = 0;
@@ -196,7 +199,10 @@ void BimbamSource::parse_line(Index marker, const char* at, const char* end,
       continue;
     }
     throw Error("bimbam_value",
-                {{"line", line_number(marker)}, {"column", double(kNames + found + 1)}},
+                {{"line", line_number(marker)},
+                 {"column", double(kNames + found + 1)},
+                 {"start", offsets_[marker]},
+                 {"end", offsets_[marker + 1]}},
                 path_);
   }
   if (found < n_file_) throw Error("bimbam_changed", {}, path_);

@@ -20,7 +20,7 @@ struct BimbamIndex {
 };
 
 // Reads the file once. Throws Error with `path` as subject: bimbam_missing, bimbam_empty,
-// bimbam_columns (line, 1-based, its columns got, and expected).
+// bimbam_nul (line), bimbam_columns (line, 1-based, its columns got, and expected).
 BimbamIndex index_bimbam(const std::string& path, Monitor& monitor);
 
 // The number that is all of the text; NaN for NA. No if it is neither. Exact, and the
@@ -38,7 +38,8 @@ class BimbamSource : public GenotypeSource {
 
   Index samples() const override { return static_cast<Index>(samples_.size()); }
   Index markers() const override { return static_cast<Index>(markers_.size()); }
-  // Throws Error bimbam_value (line, column, 1-based) for what is no dosage from 0 to 2,
+  // Throws Error bimbam_value (line, column, 1-based, and the bytes of the file, start to
+  // end, in which the line is) for what is no dosage from 0 to 2,
   // and bimbam_changed for a line of other columns than when it was indexed.
   void read(Index first, Index count, MatrixRef out) override;
   // The block is kept for read(), which may be called next.

@@ -88,6 +88,7 @@ TEST(bimbam_errors) {
   CHECK_THROWS_KIND(index_of(""), "bimbam_empty");
   CHECK_THROWS_KIND(index_of(" \n\r\n"), "bimbam_empty");
   CHECK_THROWS_KIND(index_of("r1 A G\n"), "bimbam_columns");
+  CHECK_THROWS_KIND(index_of(std::string("r1 A G 1\nr\0 A G 1\n", 18)), "bimbam_nul");
   CHECK_THROWS_KIND(index_of("r1 A G 1\nr2 A G 1 1"), "bimbam_columns");
   for (const char* bad : {"2.01", "-1", "x", "inf", "nan"}) {
     CHECK_THROWS_KIND(read_all("r1 A G 1 " + std::string(bad)), "bimbam_value");

@@ -2,10 +2,10 @@
 # what the file says. dev/fuzz.R runs many of them under sanitizers.
 
 # A reader of files of `bytes` (raws by suffix): read(prefix) reads them, and
-# agrees(result, prefix) says whether an independent reading finds the same. New readers are
-# added to the list in fuzz_readers().
-fuzz_reader <- function(bytes, read, agrees) {
-  list(bytes = bytes, read = read, agrees = agrees)
+# agrees(result, prefix) says whether an independent reading finds the same. Damaged are
+# those of `suffixes`. New readers are added to the list in fuzz_readers().
+fuzz_reader <- function(bytes, read, agrees, suffixes = names(bytes)) {
+  list(bytes = bytes, read = read, agrees = agrees, suffixes = suffixes)
 }
 
 fuzz_readers <- function() {
@@ -29,8 +29,17 @@ fuzz_readers <- function() {
   plain <- list(.grm.gz = memDecompress(gz$.grm.gz, "gzip"), .grm.id = gz$.grm.id)
   square <- list(.rel = of("gemma", ".cXX.txt", K)[[1L]],
                  .rel.id = charToRaw(paste0(ids, "\n", collapse = "")))
+  pvar <- paste0("##source=x\n#CHROM\tPOS\tID\tREF\tALT\tCM\n",
+                 paste(c(1, "X"), 1:12, colnames(G), "A", "G", 0.5, sep = "\t",
+                       collapse = "\n"), "\n")
+  psam <- paste0("#FID IID SEX height\n", paste("f", ids, 1, 1:7 / 4, collapse = "\n"), "\n")
   list(
     bed = fuzz_reader(bed, function(prefix) read_bed(prefix), same_bed),
+    bim = fuzz_table(bed[".bim"], read_bim, same_bim),
+    fam = fuzz_table(bed[".fam"], read_fam, same_fam),
+    pvar = fuzz_table(list(.pvar = charToRaw(pvar)), read_pvar, same_pvar),
+    psam = fuzz_table(list(.psam = charToRaw(psam)), read_psam, same_psam),
+    bimbam = fuzz_bimbam(G),
     gcta = kinship(of("gcta", c(".grm.bin", ".grm.N.bin", ".grm.id"), varied), floats),
     gcta_gz = kinship(gz, pairs),
     gcta_text = kinship(plain, pairs),
@@ -46,6 +55,26 @@ bytes_of <- function(prefix, suffixes) {
   files <- paste0(prefix, suffixes)
   stats::setNames(lapply(files, function(file) readBin(file, "raw", file.size(file))),
                   suffixes)
+}
+
+# A table that is read alone, so that fewer lines are no error of a size.
+fuzz_table <- function(bytes, read, agrees) {
+  suffix <- names(bytes)
+  fuzz_reader(bytes, function(prefix) read(paste0(prefix, suffix), rlang::caller_env()),
+              function(table, prefix) agrees(table, table_fields(paste0(prefix, suffix))))
+}
+
+fuzz_bimbam <- function(G) {
+  G <- G / 2 + 0.25
+  lines <- paste(colnames(G), "A", "G", apply(G, 2, paste, collapse = ", "), sep = ", ")
+  annotation <- paste(colnames(G), seq_len(ncol(G)) * 1000L, c(1, "X"))
+  bytes <- lapply(list(.txt = lines, .anno = annotation), function(text) {
+    charToRaw(paste0(text, "\n", collapse = ""))
+  })
+  fuzz_reader(bytes, function(prefix) {
+    geno <- read_bimbam(paste0(prefix, ".txt"), paste0(prefix, ".anno"))
+    list(geno = geno, G = as.matrix(geno))
+  }, same_bimbam)
 }
 
 fuzz_eigen <- function(K) {
@@ -106,22 +135,102 @@ sound_kinship <- function(K, expected) {
     isTRUE(all.equal(c(K), c(expected), tolerance = 1e-15))
 }
 
-same_bed <- function(geno, prefix) {
-  table <- function(suffix) {
-    lines <- strsplit(trimws(readLines(paste0(prefix, suffix), warn = FALSE)), "[ \t]+")
-    lines[lengths(lines) > 0L]
+# Fields of the lines of a table that are not empty.
+table_fields <- function(path) {
+  lines <- strsplit(trimws(readLines(path, warn = FALSE), whitespace = "[ \t]"), "[ \t]+")
+  lines[lengths(lines) > 0L]
+}
+
+field <- function(lines, k) vapply(lines, `[[`, "", k)
+
+same_numbers <- function(x, text, unknown = character()) {
+  identical(as.numeric(x), as.numeric(replace(text, text %in% unknown, NA)))
+}
+
+same_positions <- function(pos, text) {
+  expected <- as.numeric(text)
+  identical(pos, as.integer(replace(expected, expected <= 0, NA)))
+}
+
+same_bim <- function(map, lines) {
+  texts <- c(chr = 1, snp = 2, a1 = 5, a2 = 6)
+  all(lengths(lines) == 6L) && same_positions(map$pos, field(lines, 4)) &&
+    same_numbers(map$cm, field(lines, 3)) &&
+    all(vapply(names(texts), function(k) identical(map[[k]], field(lines, texts[[k]])), NA))
+}
+
+same_fam <- function(samples, lines) {
+  texts <- c(fid = 1, iid = 2, father = 3, mother = 4)
+  sex <- field(lines, 5)
+  pheno <- field(lines, 6)
+  pheno[pheno %in% c("-9", "NA", "nan", "NaN")] <- NA
+  all(lengths(lines) >= 6L) && !anyDuplicated(samples$id) &&
+    identical(samples$sex, as.integer(replace(sex, !sex %in% 1:2, "0"))) &&
+    identical(samples$pheno, `mode<-`(pheno, mode(samples$pheno))) &&
+    all(vapply(names(texts), function(k) identical(samples[[k]], field(lines, texts[[k]])),
+               NA))
+}
+
+# Lines below the header, and a function for columns by their name.
+headed_table <- function(lines, none) {
+  first <- field(lines, 1)
+  data <- cumall(startsWith(first, "#"))
+  header <- utils::tail(lines[data & !startsWith(first, "##")], 1L)
+  names <- if (length(header) > 0L) header[[1L]] else none
+  lines <- lines[!data]
+  list(lines = lines, column = function(name) field(lines, match(name, names)),
+       names = names)
+}
+
+cumall <- function(x) cumsum(!x) == 0
+
+same_pvar <- function(map, lines) {
+  of <- headed_table(lines, c("#CHROM", "ID", "CM", "POS", "ALT", "REF"))
+  texts <- c(chr = "#CHROM", snp = "ID", a1 = "ALT", a2 = "REF")
+  all(lengths(of$lines) == length(of$names)) && same_positions(map$pos, of$column("POS")) &&
+    (!"CM" %in% of$names || same_numbers(map$cm, of$column("CM"), c(".", "NA"))) &&
+    all(vapply(names(texts), function(k) {
+      text <- of$column(texts[[k]])
+      identical(map[[k]], if (k %in% c("a1", "a2")) replace(text, text == ".", "0") else text)
+    }, NA))
+}
+
+same_psam <- function(samples, lines) {
+  of <- headed_table(lines, c("#FID", "IID", "PAT", "MAT", "SEX", "PHENO1"))
+  all(lengths(of$lines) == length(of$names)) && !anyDuplicated(samples$id) &&
+    identical(samples$iid, of$column(intersect(c("IID", "#IID"), of$names)))
+}
+
+same_bimbam <- function(result, prefix) {
+  split <- function(suffix) {
+    lines <- trimws(readLines(paste0(prefix, suffix), warn = FALSE))
+    strsplit(lines[nzchar(lines)], "[ \t]*[, \t][ \t]*")
   }
-  field <- function(lines, k) vapply(lines, `[[`, "", k)
-  bim <- table(".bim")
-  fam <- table(".fam")
+  lines <- split(".txt")
+  G <- vapply(lines, function(line) {
+    # R makes NaN of thousands of digits
+    as.numeric(substr(replace(line[-(1:3)], line[-(1:3)] == "NA", NA), 1, 300))
+  }, numeric(nrow(result$geno)))
+  annotation <- split(".anno")
+  at <- match(field(lines, 1), field(annotation, 1))
+  map <- result$geno$map
+  isTRUE(all.equal(c(result$G), c(G), tolerance = 1e-15)) &&
+    identical(map$snp, field(lines, 1)) &&
+    identical(map$a1, field(lines, 2)) && identical(map$a2, field(lines, 3)) &&
+    identical(map$chr, field(annotation, 3)[at]) &&
+    same_positions(map$pos, field(annotation, 2)[at])
+}
+
+same_bed <- function(geno, prefix) {
+  bim <- table_fields(paste0(prefix, ".bim"))
+  fam <- table_fields(paste0(prefix, ".fam"))
   bytes <- readBin(paste0(prefix, ".bed"), "raw", 1e6)
   codes <- matrix(as.integer(bytes[-(1:3)]), ncol = length(bim))
   G <- apply(codes, 2, function(byte) {
     quads <- rbind(byte %% 4, byte %/% 4 %% 4, byte %/% 16 %% 4, byte %/% 64)
     c(2, NA, 1, 0)[quads[seq_along(fam)] + 1]
   })
-  identical(c(as.matrix(geno)), c(G)) && identical(geno$map$snp, field(bim, 2)) &&
-    identical(geno$map$a2, field(bim, 6)) && identical(geno$samples$iid, field(fam, 2))
+  identical(c(as.matrix(geno)), c(G)) && same_bim(geno$map, bim) && same_fam(geno$samples, fam)
 }
 
 # Damage ----
@@ -199,7 +308,7 @@ injuries <- list(
 # must not be, "wrong", "raw error" or "warning".
 fuzz_once <- function(reader, prefix) {
   bytes <- reader$bytes
-  hurt <- sample(length(bytes), 1L)
+  hurt <- reader$suffixes[[sample(length(reader$suffixes), 1L)]]
   bytes[[hurt]] <- damage_bytes(bytes[[hurt]])
   for (suffix in names(bytes)) writeBin(bytes[[suffix]], paste0(prefix, suffix))
   outcome <- tryCatch(

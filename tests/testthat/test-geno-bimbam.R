@@ -141,6 +141,38 @@ test_that("what is wrong in a file has its line and column", {
   expect_error(snp_stats(geno), class = "kinlmm_error_bimbam_missing")
 })
 
+test_that("text that is none is an error, wherever it is", {
+  path <- withr::local_tempfile()
+  annotation <- withr::local_tempfile()
+  put <- function(text, bytes, to = path) {
+    parts <- strsplit(text, "@", fixed = TRUE)[[1]]
+    writeBin(c(charToRaw(parts[[1]]), as.raw(bytes), charToRaw(parts[[2]])), to)
+  }
+  says <- function(pattern, class, annotation = NULL) {
+    error <- expect_error(as.matrix(read_bimbam(path, annotation)), pattern)
+    expect_s3_class(error, paste0("kinlmm_error_bimbam_", class))
+  }
+  put("rs1 A G 0\nrs@2 A G 1\n", 0)
+  says("Line 2 has a NUL", "text")
+  put("rs1 A G 0\nrs@2 A G 1\n", 0xe9)
+  says("1 name is not", "text")
+  put("rs1 A G 0\nrs2 A G @1\n", 0xe9)
+  says("Line 2.*in column 4, of sample 1", "value")
+  # of an old Macintosh: one line
+  writeBin(charToRaw("rs1 A G 0\rrs2 A G 1\r"), path)
+  says("Line 1, of \"rs1\", has \"rs2\" in column 5", "value")
+  put("rs1 A G 0\nr@s2 A G 1\n", c(0xc3, 0xa9))
+  expect_identical(snp_ids(read_bimbam(path)), c("rs1", "r\u00e9s2"))
+  put("r@s2 7 1\n", c(0xc3, 0xa9), annotation)
+  expect_identical(read_bimbam(path, annotation)$map$pos, c(NA, 7L))
+  put("rs1 7 1\nr@s2 7 1\n", 0xe9, annotation)
+  says("Line 2 has bytes", "annotation", annotation)
+  put("rs1 7 1\nr@s2 7 1\n", 0, annotation)
+  says("Line 2 has a NUL", "annotation", annotation)
+  writeLines("rs1 7.5 1", annotation)
+  says("a position.*7.5", "annotation", annotation)
+})
+
 test_that("the messages read well", {
   dir <- withr::local_tempdir()
   withr::local_dir(dir)

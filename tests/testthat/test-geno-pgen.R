@@ -109,11 +109,17 @@ test_that("what is wrong with the files is said", {
   expect_identical(error$lines, 3L)
   expect_s3_class(try_pvar(header, "1 x rs1 A C", "1 2 rs2 A C"), "kinlmm_error_pvar")
   expect_s3_class(try_pvar("#CHROM POS ID", "1 1 rs1"), "kinlmm_error_pvar")
+  cm <- paste(header, "CM")
+  expect_match(conditionMessage(try_pvar(cm, "1 1 rs1 A C 0", "1 2 rs2 A C x")),
+               "genetic position.*\"x\" of \"rs2\"")
+  expect_identical(try_pvar(cm, "1 1 rs1 A C .", "1 2 rs2 A C 0.5")$map$cm, c(NA, 0.5))
   expect_s3_class(try_pvar(header), "kinlmm_error_pvar")
   error <- try_pvar(header, "1 1 rs1 A C")
   expect_s3_class(error, "kinlmm_error_pgen_size")
   expect_equal(unname(error$found), c(3, 2))
   no_ids <- write_pgen(G, psam = c("#FID SEX", "1 1", "2 1", "3 1"))
+  expect_error(read_pgen(no_ids), class = "kinlmm_error_psam")
+  no_ids <- write_pgen(G, psam = c("#FID IIDS", "1 1", "2 1", "3 1"))
   expect_error(read_pgen(no_ids), class = "kinlmm_error_psam")
   same <- write_pgen(G, psam = c("#IID", "1", "2", "1"))
   expect_error(read_pgen(same), class = "kinlmm_error_fam")
@@ -130,6 +136,24 @@ test_that("what is wrong with the files is said", {
   expect_error(read_pgen(prefix), "zst-decompress", class = "kinlmm_error_pgen_missing")
   expect_error(read_pgen("nothing"), class = "kinlmm_error_pgen_missing")
   expect_error(read_pgen(prefix, dosages = NA), class = "kinlmm_error_argument")
+})
+
+test_that("tables that are no text are an error", {
+  path <- withr::local_tempfile()
+  put <- function(text, bytes) {
+    parts <- strsplit(text, "@", fixed = TRUE)[[1]]
+    writeBin(c(charToRaw(parts[[1]]), as.raw(bytes), charToRaw(parts[[2]])), path)
+  }
+  for (bytes in c(0, 0xe9)) {
+    put("#IID SEX\na 1\nb@ 2\n", bytes)
+    error <- expect_error(read_psam(path, NULL), "Line 3 has", class = "kinlmm_error_psam")
+    put("#IID S@EX\na 1\n", bytes)
+    expect_error(read_psam(path, NULL), "Line 1 has", class = "kinlmm_error_psam")
+    put("##x\n#CHROM POS ID REF ALT\n1 1 rs1 @A C\n", bytes)
+    expect_error(read_pvar(path, NULL), "Line 3 has", class = "kinlmm_error_pvar")
+  }
+  put("#IID SEX\na 1\nb@ 2", c(0xc3, 0xa9))
+  expect_identical(read_psam(path, NULL)$id, c("a", "b\u00e9"))
 })
 
 test_that("the messages read well", {

@@ -72,6 +72,7 @@ test_that("symmetric subsets stay, others are plain", {
   expect_identical(K[3], plain[3])
   expect_identical(dim(K[0, 0]), c(0L, 0L))
   expect_identical(head(K, 2), plain[1:2, ])
+  expect_error(K[1, 2, 3], "number of dimensions")
 })
 
 test_that("unknown ids are named", {
@@ -169,6 +170,30 @@ test_that("printed output is short", {
     K[0, 0]
     K["id1", "id1", drop = FALSE]
   })
+})
+
+test_that("what a matrix was made by is said", {
+  says <- function(...) paste(describe_note(list(...)), collapse = ", ")
+  expect_identical(says(method = "pedigree", part_of = 9L), "pedigree, a part of 9 ids")
+  made <- list(method = "centered", maf = 0.01, missing = 1, hwe = 0, m = 1200)
+  of <- function(...) do.call(says, c(made, list(...)))
+  expect_identical(of(), "centered, 1,200 SNPs, maf >= 0.01")
+  expect_match(of(by = "chr", part = "X"), "SNPs, chromosome X, maf")
+  expect_match(of(by = "loco", part = "2"), "SNPs, without chromosome 2, maf")
+  expect_match(of(by = "group", part = "genes"), "SNPs, group genes, maf")
+  expect_match(of(weighted = TRUE), "SNPs weighted")
+  expect_match(of(pairwise = TRUE), "missing genotypes left out by pair")
+  expect_identical(says(file = "a.grm.bin", m = 5, times = 2),
+                   "read from a.grm.bin, 5 SNPs, times 2")
+  single <- list(method = "single-step", genotyped = 20L, tune = c(a = 0.1, b = 0.9),
+                 blend = 0.05, tau = 1, omega = 0.7)
+  expect_identical(do.call(says, single), paste0("single-step, 20 ids genotyped, tuned to ",
+                   "the pedigree, blended with 5% of it, omega 0.7"))
+  single[c("tune", "blend")] <- list(c(a = 0, b = 1), 0)
+  expect_identical(do.call(says, single), "single-step, 20 ids genotyped, omega 0.7")
+  # lines break between the parts
+  expect_output(cat_field("made by", c("some thirty letters in a part", "maf >= 0.01")),
+                "a part,\n            maf >= 0.01", fixed = TRUE, width = 60)
 })
 
 test_that("summaries count pairs", {

@@ -27,6 +27,15 @@ test_that("colours have white for zero and limits by the pairs", {
   }
 })
 
+test_that("a histogram of one value is a narrow bar there", {
+  for (value in c(-2, 0, 1)) {
+    bars <- graphics::hist(rep(value, 5), histogram_breaks(rep(value, 5)), plot = FALSE)
+    expect_equal(bars$mids[bars$counts > 0], value)
+    expect_identical(sum(bars$counts > 0), 1L)
+  }
+  expect_identical(histogram_breaks(c(1, 1.01)), 60L)
+})
+
 test_that("every type is drawn, and devices are left as they were", {
   withr::local_pdf(NULL)
   old <- graphics::par(no.readonly = TRUE)
