@@ -16,7 +16,6 @@ Rcpp::List cpp_bivariate_evaluate(Rcpp::List data, Rcpp::NumericVector psi, bool
 RcppExport SEXP _kinlmm_cpp_bivariate_evaluate(SEXP dataSEXP, SEXP psiSEXP, SEXP remlSEXP, SEXP orderSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type psi(psiSEXP);
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
@@ -30,7 +29,6 @@ Rcpp::List cpp_bivariate_optimise(Rcpp::List data, Rcpp::NumericMatrix M, bool r
 RcppExport SEXP _kinlmm_cpp_bivariate_optimise(SEXP dataSEXP, SEXP MSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP positiveSEXP, SEXP startsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type M(MSEXP);
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
@@ -47,7 +45,6 @@ Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy, Rcpp::In
 RcppExport SEXP _kinlmm_cpp_blocked_data(SEXP factorsSEXP, SEXP XySEXP, SEXP sizesSEXP, SEXP termsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sizes(sizesSEXP);
@@ -61,7 +58,6 @@ Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int o
 RcppExport SEXP _kinlmm_cpp_blocked_moments(SEXP dataSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< int >::type order(orderSEXP);
@@ -74,7 +70,6 @@ Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance, in
 RcppExport SEXP _kinlmm_cpp_blocked_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP, SEXP threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
@@ -90,7 +85,6 @@ Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta, bool 
 RcppExport SEXP _kinlmm_cpp_blocked_effects(SEXP dataSEXP, SEXP thetaSEXP, SEXP variancesSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< bool >::type variances(variancesSEXP);
@@ -103,7 +97,6 @@ Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta,
 RcppExport SEXP _kinlmm_cpp_blocked_row_variances(SEXP dataSEXP, SEXP thetaSEXP, SEXP factorsSEXP, SEXP XSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
@@ -117,7 +110,6 @@ Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericM
 RcppExport SEXP _kinlmm_cpp_blocked_refit(SEXP dataSEXP, SEXP factorsSEXP, SEXP QSEXP, SEXP YSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startSEXP, SEXP threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type factors(factorsSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Q(QSEXP);
@@ -136,7 +128,6 @@ Rcpp::List cpp_dense_moments(Rcpp::List data, std::vector<int> sizes, Rcpp::Nume
 RcppExport SEXP _kinlmm_cpp_dense_moments(SEXP dataSEXP, SEXP sizesSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
@@ -150,7 +141,6 @@ Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml
 RcppExport SEXP _kinlmm_cpp_dense_optimise(SEXP dataSEXP, SEXP sizesSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP exactSEXP, SEXP startsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
@@ -167,7 +157,6 @@ Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool cen
 RcppExport SEXP _kinlmm_cpp_rotated_evaluate(SEXP dataSEXP, SEXP tauSEXP, SEXP remlSEXP, SEXP centredSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< double >::type tau(tauSEXP);
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
@@ -181,7 +170,6 @@ Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred);
 RcppExport SEXP _kinlmm_cpp_rotated_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP centredSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< bool >::type centred(centredSEXP);
@@ -194,7 +182,6 @@ Rcpp::NumericMatrix cpp_rotated_solve(Rcpp::List data, double tau, Rcpp::Numeric
 RcppExport SEXP _kinlmm_cpp_rotated_solve(SEXP dataSEXP, SEXP tauSEXP, SEXP BSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< double >::type tau(tauSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
@@ -207,7 +194,6 @@ Rcpp::List cpp_level_sums(Rcpp::NumericMatrix Xy, Rcpp::NumericVector z, Rcpp::I
 RcppExport SEXP _kinlmm_cpp_level_sums(SEXP XySEXP, SEXP zSEXP, SEXP codeSEXP, SEXP qSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Xy(XySEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type z(zSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type code(codeSEXP);
@@ -221,7 +207,6 @@ Rcpp::List cpp_sparse_records(Rcpp::IntegerVector first, Rcpp::List effect, Rcpp
 RcppExport SEXP _kinlmm_cpp_sparse_records(SEXP firstSEXP, SEXP effectSEXP, SEXP ZSEXP, SEXP XySEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type first(firstSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type effect(effectSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type Z(ZSEXP);
@@ -235,7 +220,6 @@ Rcpp::List cpp_sparse_position(Rcpp::List data);
 RcppExport SEXP _kinlmm_cpp_sparse_position(SEXP dataSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_sparse_position(data));
     return rcpp_result_gen;
@@ -246,7 +230,6 @@ Rcpp::List cpp_sparse_moments(Rcpp::List data, Rcpp::NumericVector theta, int or
 RcppExport SEXP _kinlmm_cpp_sparse_moments(SEXP dataSEXP, SEXP thetaSEXP, SEXP orderSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< int >::type order(orderSEXP);
@@ -259,7 +242,6 @@ Rcpp::List cpp_sparse_optimise(Rcpp::List data, bool reml, double tolerance, int
 RcppExport SEXP _kinlmm_cpp_sparse_optimise(SEXP dataSEXP, SEXP remlSEXP, SEXP toleranceSEXP, SEXP max_iterationsSEXP, SEXP startsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< bool >::type reml(remlSEXP);
     Rcpp::traits::input_parameter< double >::type tolerance(toleranceSEXP);
@@ -274,7 +256,6 @@ Rcpp::List cpp_sparse_effects(Rcpp::List data, Rcpp::NumericVector theta, bool v
 RcppExport SEXP _kinlmm_cpp_sparse_effects(SEXP dataSEXP, SEXP thetaSEXP, SEXP variancesSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< bool >::type variances(variancesSEXP);
@@ -287,7 +268,6 @@ Rcpp::List cpp_sparse_row_variances(Rcpp::List data, Rcpp::NumericVector theta, 
 RcppExport SEXP _kinlmm_cpp_sparse_row_variances(SEXP dataSEXP, SEXP thetaSEXP, SEXP XSEXP, SEXP effectSEXP, SEXP ZSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type data(dataSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type theta(thetaSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
@@ -302,7 +282,6 @@ Rcpp::List cpp_least_squares(Rcpp::NumericMatrix X, Rcpp::NumericVector y, Rcpp:
 RcppExport SEXP _kinlmm_cpp_least_squares(SEXP XSEXP, SEXP ySEXP, SEXP rootSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type y(ySEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type root(rootSEXP);
@@ -315,7 +294,6 @@ Rcpp::List cpp_marker_products(Rcpp::List source, std::string method, Rcpp::List
 RcppExport SEXP _kinlmm_cpp_marker_products(SEXP sourceSEXP, SEXP methodSEXP, SEXP filterSEXP, SEXP ASEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< std::string >::type method(methodSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
@@ -331,7 +309,6 @@ Rcpp::List cpp_score_markers(Rcpp::List source, Rcpp::NumericVector mean, Rcpp::
 RcppExport SEXP _kinlmm_cpp_score_markers(SEXP sourceSEXP, SEXP meanSEXP, SEXP effectSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type mean(meanSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type effect(effectSEXP);
@@ -346,7 +323,6 @@ Rcpp::List cpp_cross_kernel(Rcpp::List rows, Rcpp::List row_scale, Rcpp::List co
 RcppExport SEXP _kinlmm_cpp_cross_kernel(SEXP rowsSEXP, SEXP row_scaleSEXP, SEXP columnsSEXP, SEXP column_scaleSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type rows(rowsSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type row_scale(row_scaleSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type columns(columnsSEXP);
@@ -362,7 +338,6 @@ Rcpp::List cpp_bed_check(std::string path, double n, double m);
 RcppExport SEXP _kinlmm_cpp_bed_check(SEXP pathSEXP, SEXP nSEXP, SEXP mSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
     Rcpp::traits::input_parameter< double >::type n(nSEXP);
     Rcpp::traits::input_parameter< double >::type m(mSEXP);
@@ -375,7 +350,6 @@ Rcpp::List cpp_geno_read(Rcpp::List source, int threads);
 RcppExport SEXP _kinlmm_cpp_geno_read(SEXP sourceSEXP, SEXP threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_geno_read(source, threads));
@@ -387,7 +361,6 @@ Rcpp::List cpp_bimbam_index(std::string path, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_bimbam_index(SEXP pathSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_bimbam_index(path, progress));
@@ -399,7 +372,6 @@ Rcpp::List cpp_snp_stats(Rcpp::List source, Rcpp::List filter, bool test, bool m
 RcppExport SEXP _kinlmm_cpp_snp_stats(SEXP sourceSEXP, SEXP filterSEXP, SEXP testSEXP, SEXP midpSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type filter(filterSEXP);
     Rcpp::traits::input_parameter< bool >::type test(testSEXP);
@@ -415,7 +387,6 @@ Rcpp::List cpp_sample_stats(Rcpp::List source, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_sample_stats(SEXP sourceSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
@@ -428,7 +399,6 @@ Rcpp::List cpp_bed_write(Rcpp::List source, std::string path, int block, int thr
 RcppExport SEXP _kinlmm_cpp_bed_write(SEXP sourceSEXP, SEXP pathSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
     Rcpp::traits::input_parameter< int >::type block(blockSEXP);
@@ -443,7 +413,6 @@ Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker, Rc
 RcppExport SEXP _kinlmm_cpp_gwas_scan(SEXP nullSEXP, SEXP sourceSEXP, SEXP per_markerSEXP, SEXP filterSEXP, SEXP threadsSEXP, SEXP nodesSEXP, SEXP half_widthSEXP, SEXP callbackSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type null(nullSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< bool >::type per_marker(per_markerSEXP);
@@ -461,7 +430,6 @@ Rcpp::List cpp_text_matrix_read(Rcpp::Function pull, double n, double k, bool ki
 RcppExport SEXP _kinlmm_cpp_text_matrix_read(SEXP pullSEXP, SEXP nSEXP, SEXP kSEXP, SEXP kinshipSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
     Rcpp::traits::input_parameter< double >::type n(nSEXP);
     Rcpp::traits::input_parameter< double >::type k(kSEXP);
@@ -476,7 +444,6 @@ Rcpp::List cpp_kinship_read(Rcpp::Function pull, double n, bool triangle, int wi
 RcppExport SEXP _kinlmm_cpp_kinship_read(SEXP pullSEXP, SEXP nSEXP, SEXP triangleSEXP, SEXP widthSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
     Rcpp::traits::input_parameter< double >::type n(nSEXP);
     Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
@@ -491,7 +458,6 @@ Rcpp::List cpp_counts_read(Rcpp::Function pull, int n, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_counts_read(SEXP pullSEXP, SEXP nSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
     Rcpp::traits::input_parameter< int >::type n(nSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
@@ -504,7 +470,6 @@ Rcpp::List cpp_pairs_read(Rcpp::Function pull, int n, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_pairs_read(SEXP pullSEXP, SEXP nSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::Function >::type pull(pullSEXP);
     Rcpp::traits::input_parameter< int >::type n(nSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
@@ -517,7 +482,6 @@ Rcpp::List cpp_text_matrix_write(Rcpp::NumericMatrix X, bool triangle, Rcpp::Fun
 RcppExport SEXP _kinlmm_cpp_text_matrix_write(SEXP XSEXP, SEXP triangleSEXP, SEXP pushSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type X(XSEXP);
     Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
     Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
@@ -531,7 +495,6 @@ Rcpp::List cpp_kinship_write(Rcpp::NumericMatrix K, bool triangle, int width, Rc
 RcppExport SEXP _kinlmm_cpp_kinship_write(SEXP KSEXP, SEXP triangleSEXP, SEXP widthSEXP, SEXP pushSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
     Rcpp::traits::input_parameter< bool >::type triangle(triangleSEXP);
     Rcpp::traits::input_parameter< int >::type width(widthSEXP);
@@ -546,7 +509,6 @@ Rcpp::List cpp_counts_write(int n, double count, Rcpp::Function push, SEXP progr
 RcppExport SEXP _kinlmm_cpp_counts_write(SEXP nSEXP, SEXP countSEXP, SEXP pushSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< int >::type n(nSEXP);
     Rcpp::traits::input_parameter< double >::type count(countSEXP);
     Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
@@ -560,7 +522,6 @@ Rcpp::List cpp_pairs_write(Rcpp::NumericMatrix K, Rcpp::NumericMatrix observed, 
 RcppExport SEXP _kinlmm_cpp_pairs_write(SEXP KSEXP, SEXP observedSEXP, SEXP pushSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type K(KSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type observed(observedSEXP);
     Rcpp::traits::input_parameter< Rcpp::Function >::type push(pushSEXP);
@@ -574,7 +535,6 @@ Rcpp::List cpp_grm(Rcpp::List source, Rcpp::List settings, int threads, SEXP pro
 RcppExport SEXP _kinlmm_cpp_grm(SEXP sourceSEXP, SEXP settingsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type settings(settingsSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
@@ -587,7 +547,6 @@ END_RCPP
 void cpp_set_attributes(SEXP x, Rcpp::List attributes);
 RcppExport SEXP _kinlmm_cpp_set_attributes(SEXP xSEXP, SEXP attributesSEXP) {
 BEGIN_RCPP
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< SEXP >::type x(xSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type attributes(attributesSEXP);
     cpp_set_attributes(x, attributes);
@@ -599,7 +558,6 @@ Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
 RcppExport SEXP _kinlmm_cpp_ped_inbreeding(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
@@ -613,7 +571,6 @@ Rcpp::List cpp_ped_relationship(Rcpp::IntegerVector sire, Rcpp::IntegerVector da
 RcppExport SEXP _kinlmm_cpp_ped_relationship(SEXP sireSEXP, SEXP damSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_ped_relationship(sire, dam));
@@ -625,7 +582,6 @@ Rcpp::List cpp_ped_block(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, std:
 RcppExport SEXP _kinlmm_cpp_ped_block(SEXP sireSEXP, SEXP damSEXP, SEXP rowsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     Rcpp::traits::input_parameter< std::vector<int> >::type rows(rowsSEXP);
@@ -640,7 +596,6 @@ Rcpp::NumericMatrix cpp_ped_dominance(Rcpp::IntegerVector sire, Rcpp::IntegerVec
 RcppExport SEXP _kinlmm_cpp_ped_dominance(SEXP sireSEXP, SEXP damSEXP, SEXP ASEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type A(ASEXP);
@@ -653,7 +608,6 @@ Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, in
 RcppExport SEXP _kinlmm_cpp_ped_inverse(SEXP sireSEXP, SEXP damSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
@@ -667,7 +621,6 @@ Rcpp::List cpp_ped_drop(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, Rcpp:
 RcppExport SEXP _kinlmm_cpp_ped_drop(SEXP sireSEXP, SEXP damSEXP, SEXP zSEXP, SEXP threadsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type sire(sireSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type dam(damSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type z(zSEXP);
@@ -681,7 +634,6 @@ Rcpp::List cpp_precision_facts(Rcpp::List Q);
 RcppExport SEXP _kinlmm_cpp_precision_facts(SEXP QSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type Q(QSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_precision_facts(Q));
     return rcpp_result_gen;
@@ -692,7 +644,6 @@ Rcpp::List cpp_precision_solve(Rcpp::List Q, Rcpp::NumericMatrix B, bool half);
 RcppExport SEXP _kinlmm_cpp_precision_solve(SEXP QSEXP, SEXP BSEXP, SEXP halfSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type Q(QSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
     Rcpp::traits::input_parameter< bool >::type half(halfSEXP);
@@ -705,7 +656,6 @@ Rcpp::List cpp_summarise_pairs(SEXP K, Rcpp::NumericVector limits);
 RcppExport SEXP _kinlmm_cpp_summarise_pairs(SEXP KSEXP, SEXP limitsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type limits(limitsSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_summarise_pairs(K, limits));
@@ -717,7 +667,6 @@ Rcpp::List cpp_find_relatives(SEXP K, double threshold);
 RcppExport SEXP _kinlmm_cpp_find_relatives(SEXP KSEXP, SEXP thresholdSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     Rcpp::traits::input_parameter< double >::type threshold(thresholdSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_find_relatives(K, threshold));
@@ -729,7 +678,6 @@ Rcpp::IntegerVector cpp_find_families(int n, Rcpp::IntegerVector row, Rcpp::Inte
 RcppExport SEXP _kinlmm_cpp_find_families(SEXP nSEXP, SEXP rowSEXP, SEXP columnSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< int >::type n(nSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type row(rowSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type column(columnSEXP);
@@ -742,7 +690,6 @@ Rcpp::NumericVector cpp_pair_distances(SEXP K);
 RcppExport SEXP _kinlmm_cpp_pair_distances(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_pair_distances(K));
     return rcpp_result_gen;
@@ -753,7 +700,6 @@ Rcpp::NumericMatrix cpp_cell_means(SEXP K, Rcpp::IntegerVector order, int cells)
 RcppExport SEXP _kinlmm_cpp_cell_means(SEXP KSEXP, SEXP orderSEXP, SEXP cellsSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     Rcpp::traits::input_parameter< Rcpp::IntegerVector >::type order(orderSEXP);
     Rcpp::traits::input_parameter< int >::type cells(cellsSEXP);
@@ -766,7 +712,6 @@ Rcpp::List cpp_tridiagonalise(SEXP K);
 RcppExport SEXP _kinlmm_cpp_tridiagonalise(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_tridiagonalise(K));
     return rcpp_result_gen;
@@ -777,7 +722,6 @@ Rcpp::NumericMatrix cpp_reflect(Rcpp::NumericMatrix reflectors, Rcpp::NumericVec
 RcppExport SEXP _kinlmm_cpp_reflect(SEXP reflectorsSEXP, SEXP scalesSEXP, SEXP BSEXP, SEXP transposeSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type reflectors(reflectorsSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type scales(scalesSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
@@ -791,7 +735,6 @@ Rcpp::List cpp_tridiagonal_eigen(Rcpp::NumericVector d, Rcpp::NumericVector besi
 RcppExport SEXP _kinlmm_cpp_tridiagonal_eigen(SEXP dSEXP, SEXP besideSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type d(dSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericVector >::type beside(besideSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_tridiagonal_eigen(d, beside));
@@ -803,7 +746,6 @@ Rcpp::List cpp_check_symmetry(SEXP K);
 RcppExport SEXP _kinlmm_cpp_check_symmetry(SEXP KSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< SEXP >::type K(KSEXP);
     rcpp_result_gen = Rcpp::wrap(cpp_check_symmetry(K));
     return rcpp_result_gen;
@@ -814,7 +756,6 @@ Rcpp::List cpp_pca(Rcpp::List source, int components, int unit, Rcpp::List filte
 RcppExport SEXP _kinlmm_cpp_pca(SEXP sourceSEXP, SEXP componentsSEXP, SEXP unitSEXP, SEXP filterSEXP, SEXP exactSEXP, SEXP toleranceSEXP, SEXP passesSEXP, SEXP blockSEXP, SEXP instructionsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< int >::type components(componentsSEXP);
     Rcpp::traits::input_parameter< int >::type unit(unitSEXP);
@@ -835,7 +776,6 @@ Rcpp::List cpp_pca_project(Rcpp::List source, std::vector<double> mean, std::vec
 RcppExport SEXP _kinlmm_cpp_pca_project(SEXP sourceSEXP, SEXP meanSEXP, SEXP scaleSEXP, SEXP loadingsSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< std::vector<double> >::type mean(meanSEXP);
     Rcpp::traits::input_parameter< std::vector<double> >::type scale(scaleSEXP);
@@ -851,7 +791,6 @@ Rcpp::List cpp_sim_matrix(Rcpp::List plan, int threads, SEXP progress);
 RcppExport SEXP _kinlmm_cpp_sim_matrix(SEXP planSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type plan(planSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
     Rcpp::traits::input_parameter< SEXP >::type progress(progressSEXP);
@@ -864,7 +803,6 @@ Rcpp::List cpp_sim_bed(Rcpp::List plan, std::string path, int threads, SEXP prog
 RcppExport SEXP _kinlmm_cpp_sim_bed(SEXP planSEXP, SEXP pathSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type plan(planSEXP);
     Rcpp::traits::input_parameter< std::string >::type path(pathSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
@@ -878,7 +816,6 @@ Rcpp::List cpp_sim_moments(Rcpp::List source, int block, int threads, SEXP progr
 RcppExport SEXP _kinlmm_cpp_sim_moments(SEXP sourceSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< int >::type block(blockSEXP);
     Rcpp::traits::input_parameter< int >::type threads(threadsSEXP);
@@ -892,7 +829,6 @@ Rcpp::List cpp_sim_values(Rcpp::List source, Rcpp::NumericMatrix B, int block, i
 RcppExport SEXP _kinlmm_cpp_sim_values(SEXP sourceSEXP, SEXP BSEXP, SEXP blockSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< Rcpp::NumericMatrix >::type B(BSEXP);
     Rcpp::traits::input_parameter< int >::type block(blockSEXP);
@@ -907,7 +843,6 @@ Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start, R
 RcppExport SEXP _kinlmm_cpp_spike_em(SEXP sourceSEXP, SEXP modelSEXP, SEXP startSEXP, SEXP pathSEXP, SEXP sweepsSEXP, SEXP eachSEXP, SEXP drawsSEXP, SEXP toleranceSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type start(startSEXP);
@@ -928,7 +863,6 @@ Rcpp::List cpp_spike_gibbs(Rcpp::List source, Rcpp::List model, Rcpp::List start
 RcppExport SEXP _kinlmm_cpp_spike_gibbs(SEXP sourceSEXP, SEXP modelSEXP, SEXP startsSEXP, SEXP priorSEXP, SEXP warmupSEXP, SEXP keptSEXP, SEXP thinSEXP, SEXP seedSEXP, SEXP threadsSEXP, SEXP progressSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type source(sourceSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type model(modelSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type starts(startsSEXP);
@@ -948,7 +882,6 @@ Rcpp::CharacterVector cpp_cpu_instructions();
 RcppExport SEXP _kinlmm_cpp_cpu_instructions() {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     rcpp_result_gen = Rcpp::wrap(cpp_cpu_instructions());
     return rcpp_result_gen;
 END_RCPP
@@ -958,7 +891,6 @@ Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List pr
 RcppExport SEXP _kinlmm_cpp_vc_bayes(SEXP engineSEXP, SEXP sizesSEXP, SEXP priorsSEXP, SEXP unitSEXP, SEXP deviationSEXP, SEXP chainsSEXP, SEXP warmupSEXP, SEXP iterationsSEXP, SEXP thinSEXP, SEXP dearSEXP, SEXP threadsSEXP, SEXP seedSEXP, SEXP callbackSEXP) {
 BEGIN_RCPP
     Rcpp::RObject rcpp_result_gen;
-    Rcpp::RNGScope rcpp_rngScope_gen;
     Rcpp::traits::input_parameter< Rcpp::List >::type engine(engineSEXP);
     Rcpp::traits::input_parameter< std::vector<int> >::type sizes(sizesSEXP);
     Rcpp::traits::input_parameter< Rcpp::List >::type priors(priorsSEXP);

@@ -49,7 +49,7 @@ Index values_of(const Rcpp::List& data) {
 
 // The criterion and its derivatives in psi; order: 0 the value, 1 the gradient, 2 the
 // exact Hessian, with the expected one. S: see core/moments.h.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_bivariate_evaluate(Rcpp::List data, Rcpp::NumericVector psi, bool reml,
                                   int order) {
   return glue::guarded([&] {
@@ -68,7 +68,7 @@ Rcpp::List cpp_bivariate_evaluate(Rcpp::List data, Rcpp::NumericVector psi, bool
 
 // M: theta = M phi; positive: which of phi must not be negative; starts: a theta in each
 // column.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_bivariate_optimise(Rcpp::List data, Rcpp::NumericMatrix M, bool reml,
                                   double tolerance, int max_iterations,
                                   Rcpp::IntegerVector positive,

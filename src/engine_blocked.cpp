@@ -87,7 +87,7 @@ BlockedData glue::as_blocked(const Rcpp::List& x) {
 // data: levels of equal design as one class; levels: the same level by level, NULL where
 // there are several factors and nothing is merged; doubtful: see core/identify.h. sizes:
 // of the terms; terms: those of each factor, 0-based.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy,
                             Rcpp::IntegerVector sizes, Rcpp::List terms) {
   return glue::guarded([&] {
@@ -106,7 +106,7 @@ Rcpp::List cpp_blocked_data(Rcpp::List factors, Rcpp::NumericMatrix Xy,
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int order) {
   return glue::guarded([&] {
     const BlockedData blocked = glue::as_blocked(data);
@@ -117,7 +117,7 @@ Rcpp::List cpp_blocked_moments(Rcpp::List data, Rcpp::NumericVector theta, int o
 
 // start: a theta to begin with, or nothing. The moments and, where levels are not merged,
 // the effects at the optimum are there already.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
                                 int max_iterations, Rcpp::NumericVector start,
                                 int threads) {
@@ -144,7 +144,7 @@ Rcpp::List cpp_blocked_optimise(Rcpp::List data, bool reml, double tolerance,
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
                                bool variances) {
   return glue::guarded([&] {
@@ -155,7 +155,7 @@ Rcpp::List cpp_blocked_effects(Rcpp::List data, Rcpp::NumericVector theta,
 
 // factors: as in cpp_blocked_data(), with a level of -1 for one that the data do not
 // have.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta,
                                      Rcpp::List factors, Rcpp::NumericMatrix X) {
   return glue::guarded([&] {
@@ -166,7 +166,7 @@ Rcpp::List cpp_blocked_row_variances(Rcpp::List data, Rcpp::NumericVector theta,
 }
 
 // The responses in the columns of Y, see core/refit.h; a row for each of them.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_blocked_refit(Rcpp::List data, Rcpp::List factors, Rcpp::NumericMatrix Q,
                              Rcpp::NumericMatrix Y, bool reml, double tolerance,
                              int max_iterations, Rcpp::NumericVector start, int threads) {

@@ -19,7 +19,7 @@ DenseData glue::as_dense(const Rcpp::List& x) {
 }
 
 // sizes: effects per level of each term.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_dense_moments(Rcpp::List data, std::vector<int> sizes,
                              Rcpp::NumericVector theta, int order) {
   return glue::guarded([&] {
@@ -31,7 +31,7 @@ Rcpp::List cpp_dense_moments(Rcpp::List data, std::vector<int> sizes,
 
 // starts: a theta in each column; exact: by the exact Hessian, or the average
 // information.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_dense_optimise(Rcpp::List data, std::vector<int> sizes, bool reml,
                               double tolerance, int max_iterations, bool exact,
                               Rcpp::NumericMatrix starts) {

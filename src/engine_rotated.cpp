@@ -35,7 +35,7 @@ Rcpp::List wrap_point(const Point& point) {
 
 }  // namespace
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool centred) {
   return glue::guarded([&] {
     const RotatedData rotated = glue::as_rotated(data, centred);
@@ -51,7 +51,7 @@ Rcpp::List cpp_rotated_evaluate(Rcpp::List data, double tau, bool reml, bool cen
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
   return glue::guarded([&] {
     const IntervalMinimum fit = fit_rotated(glue::as_rotated(data, centred), reml);
@@ -65,7 +65,7 @@ Rcpp::List cpp_rotated_optimise(Rcpp::List data, bool reml, bool centred) {
 }
 
 // H^-1 B for B in the basis.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::NumericMatrix cpp_rotated_solve(Rcpp::List data, double tau,
                                       Rcpp::NumericMatrix B) {
   return glue::wrap_matrix(rotated_solve(glue::as_rotated(data, false), tau, map(B)));

@@ -4,7 +4,7 @@
 using namespace kinlmm;
 using glue::map;
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_level_sums(Rcpp::NumericMatrix Xy, Rcpp::NumericVector z,
                           Rcpp::IntegerVector code, int q) {
   return glue::guarded([&] {

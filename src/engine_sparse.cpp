@@ -28,7 +28,7 @@ SparseData as_sparse_data(const Rcpp::List& x) {
 
 // first: where the effects of each term begin, and the number of all; effect: 0-based
 // places among these, a vector of n for each term; Z: n x terms.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sparse_records(Rcpp::IntegerVector first, Rcpp::List effect,
                               Rcpp::NumericMatrix Z, Rcpp::NumericMatrix Xy) {
   return glue::guarded([&] {
@@ -43,7 +43,7 @@ Rcpp::List cpp_sparse_records(Rcpp::IntegerVector first, Rcpp::List effect,
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sparse_position(Rcpp::List data) {
   return glue::guarded([&] {
     const SparseData sparse = as_sparse_data(data);
@@ -52,7 +52,7 @@ Rcpp::List cpp_sparse_position(Rcpp::List data) {
 }
 
 // With the average information for an order of -1.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sparse_moments(Rcpp::List data, Rcpp::NumericVector theta, int order) {
   return glue::guarded([&] {
     const SparseData sparse = as_sparse_data(data);
@@ -66,7 +66,7 @@ Rcpp::List cpp_sparse_moments(Rcpp::List data, Rcpp::NumericVector theta, int or
 }
 
 // starts: a theta in each column.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sparse_optimise(Rcpp::List data, bool reml, double tolerance,
                                int max_iterations, Rcpp::NumericMatrix starts) {
   return glue::guarded([&] {
@@ -86,7 +86,7 @@ Rcpp::List cpp_sparse_optimise(Rcpp::List data, bool reml, double tolerance,
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sparse_effects(Rcpp::List data, Rcpp::NumericVector theta,
                               bool variances) {
   return glue::guarded([&] {
@@ -100,7 +100,7 @@ Rcpp::List cpp_sparse_effects(Rcpp::List data, Rcpp::NumericVector theta,
 }
 
 // effect: rows x terms, places as in cpp_sparse_records() or -1; Z: the same.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sparse_row_variances(Rcpp::List data, Rcpp::NumericVector theta,
                                     Rcpp::NumericMatrix X, Rcpp::IntegerMatrix effect,
                                     Rcpp::NumericMatrix Z) {

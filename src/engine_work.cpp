@@ -4,7 +4,7 @@
 using namespace kinlmm;
 using glue::map;
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_least_squares(Rcpp::NumericMatrix X, Rcpp::NumericVector y,
                              Rcpp::NumericVector root) {
   return glue::guarded([&] {

@@ -11,7 +11,7 @@ constexpr Index kBlock = 256;
 }  // namespace
 
 // W'A and W W'A of the kernel that cpp_grm() with these settings gives; used: 1-based.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_marker_products(Rcpp::List source, std::string method, Rcpp::List filter,
                                Rcpp::NumericMatrix A, int threads, SEXP progress) {
   return glue::guarded([&] {
@@ -31,7 +31,7 @@ Rcpp::List cpp_marker_products(Rcpp::List source, std::string method, Rcpp::List
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_score_markers(Rcpp::List source, Rcpp::NumericVector mean,
                              Rcpp::NumericVector effect, int threads, SEXP progress) {
   return glue::guarded([&] {
@@ -45,7 +45,7 @@ Rcpp::List cpp_score_markers(Rcpp::List source, Rcpp::NumericVector mean,
 }
 
 // Z1 Z2' and the diagonal of Z1 Z1'; scales: lists of mean and scale.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_cross_kernel(Rcpp::List rows, Rcpp::List row_scale, Rcpp::List columns,
                             Rcpp::List column_scale, int threads, SEXP progress) {
   const auto scale_of = [](const Rcpp::List& x) {

@@ -5,7 +5,7 @@
 using namespace kinlmm;
 
 // Opens a .bed of n samples and m markers, which checks its header and size.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_bed_check(std::string path, double n, double m) {
   return glue::guarded([&] {
     BedSource(path, static_cast<Index>(n), static_cast<Index>(m), {}, {});
@@ -14,7 +14,7 @@ Rcpp::List cpp_bed_check(std::string path, double n, double m) {
 }
 
 // All genotypes of a source as a matrix, samples x markers.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_geno_read(Rcpp::List source, int threads) {
   return glue::guarded([&] {
     constexpr Index kBlock = 512;

@@ -4,7 +4,7 @@
 using namespace kinlmm;
 
 // The lines of a BIMBAM file.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_bimbam_index(std::string path, SEXP progress) {
   return glue::guarded([&] {
     glue::RMonitor monitor(progress);

@@ -24,7 +24,7 @@ Rcpp::NumericVector as_numbers(const std::vector<Index>& x) {
 
 // What each marker of a source looks like, and its fate under the filter. test: whether
 // all are tested for Hardy-Weinberg proportions.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_snp_stats(Rcpp::List source, Rcpp::List filter, bool test, bool midp,
                          int threads, SEXP progress) {
   return glue::guarded([&] {
@@ -61,7 +61,7 @@ Rcpp::List cpp_snp_stats(Rcpp::List source, Rcpp::List filter, bool test, bool m
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sample_stats(Rcpp::List source, int threads, SEXP progress) {
   return glue::guarded([&] {
     const auto geno = glue::open_source(source, threads);

@@ -4,7 +4,7 @@
 using namespace kinlmm;
 
 // Writes the .bed of a source.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_bed_write(Rcpp::List source, std::string path, int block, int threads,
                          SEXP progress) {
   return glue::guarded([&] {

@@ -37,7 +37,7 @@ Rcpp::List as_list(const ScanResult& r) {
 
 // null: see null_model(), with lambda_max; source: see core_source(), its samples those
 // of null. options: nodes and half_width, for tests.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_gwas_scan(Rcpp::List null, Rcpp::List source, bool per_marker,
                          Rcpp::List filter, int threads, int nodes, double half_width,
                          SEXP callback) {

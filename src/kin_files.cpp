@@ -51,7 +51,7 @@ SEXP as_counts(const PairCounts& counts, const Rcpp::NumericMatrix& differing) {
 }  // namespace
 
 // A matrix of n rows and k columns as text; of a kinship, of either layout.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_text_matrix_read(Rcpp::Function pull, double n, double k, bool kinship,
                                 SEXP progress) {
   return glue::guarded([&] {
@@ -65,7 +65,7 @@ Rcpp::List cpp_text_matrix_read(Rcpp::Function pull, double n, double k, bool ki
 }
 
 // A kinship of n samples in numbers of `width` bytes.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_kinship_read(Rcpp::Function pull, double n, bool triangle, int width,
                             SEXP progress) {
   return glue::guarded([&] {
@@ -79,7 +79,7 @@ Rcpp::List cpp_kinship_read(Rcpp::Function pull, double n, bool triangle, int wi
 }
 
 // Numbers of SNPs of pairs of n samples.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_counts_read(Rcpp::Function pull, int n, SEXP progress) {
   return glue::guarded([&] {
     PullSource source(pull);
@@ -92,7 +92,7 @@ Rcpp::List cpp_counts_read(Rcpp::Function pull, int n, SEXP progress) {
 }
 
 // A kinship of n samples as lines of pairs.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_pairs_read(Rcpp::Function pull, int n, SEXP progress) {
   return glue::guarded([&] {
     PullSource source(pull);
@@ -106,7 +106,7 @@ Rcpp::List cpp_pairs_read(Rcpp::Function pull, int n, SEXP progress) {
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_text_matrix_write(Rcpp::NumericMatrix X, bool triangle,
                                  Rcpp::Function push, SEXP progress) {
   return glue::guarded([&] {
@@ -117,7 +117,7 @@ Rcpp::List cpp_text_matrix_write(Rcpp::NumericMatrix X, bool triangle,
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_kinship_write(Rcpp::NumericMatrix K, bool triangle, int width,
                              Rcpp::Function push, SEXP progress) {
   return glue::guarded([&] {
@@ -130,7 +130,7 @@ Rcpp::List cpp_kinship_write(Rcpp::NumericMatrix K, bool triangle, int width,
 }
 
 // One number of SNPs for all pairs of n samples.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_counts_write(int n, double count, Rcpp::Function push, SEXP progress) {
   return glue::guarded([&] {
     PushSink sink(push);
@@ -141,7 +141,7 @@ Rcpp::List cpp_counts_write(int n, double count, Rcpp::Function push, SEXP progr
 }
 
 // observed: samples x samples, or a single number.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_pairs_write(Rcpp::NumericMatrix K, Rcpp::NumericMatrix observed,
                            Rcpp::Function push, SEXP progress) {
   return glue::guarded([&] {

@@ -55,7 +55,7 @@ GrmOptions as_options(const Rcpp::List& settings, int threads) {
 
 // The relationship matrices of a source, and what became of its markers: groups x
 // reasons.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_grm(Rcpp::List source, Rcpp::List settings, int threads, SEXP progress) {
   return glue::guarded([&] {
     const auto geno = glue::open_source(source, threads);
@@ -76,7 +76,7 @@ Rcpp::List cpp_grm(Rcpp::List source, Rcpp::List settings, int threads, SEXP pro
 
 // Sets attributes of x in its place: R would copy a matrix that a list holds, too. Only
 // for what was just made.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 void cpp_set_attributes(SEXP x, Rcpp::List attributes) {
   const Rcpp::CharacterVector names = attributes.names();
   for (R_xlen_t i = 0; i < attributes.size(); ++i) {

@@ -3,7 +3,7 @@
 using namespace kinlmm;
 
 // Inbreeding coefficients; the first to see a loop.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
                               int threads, SEXP progress) {
   return glue::guarded([&] {
@@ -14,7 +14,7 @@ Rcpp::List cpp_ped_inbreeding(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_ped_relationship(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam) {
   return glue::guarded([&] {
     const Pedigree pedigree = glue::as_pedigree(sire, dam);
@@ -28,7 +28,7 @@ Rcpp::List cpp_ped_relationship(Rcpp::IntegerVector sire, Rcpp::IntegerVector da
 }
 
 // The block of A of the animals `rows` (0-based).
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_ped_block(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
                          std::vector<int> rows, int threads, SEXP progress) {
   return glue::guarded([&] {
@@ -47,7 +47,7 @@ Rcpp::List cpp_ped_block(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
 }
 
 // Dominance relationship from A (n x n).
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::NumericMatrix cpp_ped_dominance(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
                                       Rcpp::NumericMatrix A) {
   const int n = A.nrow();
@@ -58,7 +58,7 @@ Rcpp::NumericMatrix cpp_ped_dominance(Rcpp::IntegerVector sire, Rcpp::IntegerVec
 }
 
 // The upper triangle of the inverse in the form of a dgCMatrix.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, int threads,
                            SEXP progress) {
   return glue::guarded([&] {
@@ -74,7 +74,7 @@ Rcpp::List cpp_ped_inverse(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam, in
 }
 
 // Values of covariance A (by column) from standard normal ones, z (n x t).
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_ped_drop(Rcpp::IntegerVector sire, Rcpp::IntegerVector dam,
                         Rcpp::NumericMatrix z, int threads) {
   return glue::guarded([&] {

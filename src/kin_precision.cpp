@@ -15,7 +15,7 @@ SparseMatrix precision_of(const Rcpp::List& Q) {
 
 // Q: lower triangle of a precision matrix with all of its diagonal. weakest: the smallest
 // pivot relative to the diagonal, 0 where Q is not positive definite; diagonal: of Q^-1.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_precision_facts(Rcpp::List Q) {
   return glue::guarded([&] {
     const SparseMatrix matrix = precision_of(Q);
@@ -32,7 +32,7 @@ Rcpp::List cpp_precision_facts(Rcpp::List Q) {
 }
 
 // Q^-1 B, or with `half` R B for an R with R R' = Q^-1.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_precision_solve(Rcpp::List Q, Rcpp::NumericMatrix B, bool half) {
   return glue::guarded([&] {
     const SparseMatrix matrix = precision_of(Q);

@@ -3,7 +3,7 @@
 
 using namespace kinlmm;
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_summarise_pairs(SEXP K, Rcpp::NumericVector limits) {
   const PairSummary found = summarise_pairs(glue::read_matrix(K), glue::map(limits));
   return Rcpp::List::create(
@@ -14,7 +14,7 @@ Rcpp::List cpp_summarise_pairs(SEXP K, Rcpp::NumericVector limits) {
 }
 
 // Places from 1.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_find_relatives(SEXP K, double threshold) {
   const Relatives found = find_relatives(glue::read_matrix(K), threshold);
   Rcpp::IntegerVector row = Rcpp::wrap(found.row), column = Rcpp::wrap(found.column);
@@ -23,7 +23,7 @@ Rcpp::List cpp_find_relatives(SEXP K, double threshold) {
 }
 
 // Places and families from 1.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::IntegerVector cpp_find_families(int n, Rcpp::IntegerVector row,
                                       Rcpp::IntegerVector column) {
   const Rcpp::IntegerVector i = row - 1, j = column - 1;
@@ -32,7 +32,7 @@ Rcpp::IntegerVector cpp_find_families(int n, Rcpp::IntegerVector row,
   return family + 1;
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::NumericVector cpp_pair_distances(SEXP K) {
   const R_xlen_t n = Rf_nrows(K);
   Rcpp::NumericVector out(Rcpp::no_init(n * (n - 1) / 2));
@@ -41,7 +41,7 @@ Rcpp::NumericVector cpp_pair_distances(SEXP K) {
 }
 
 // order: places from 1.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::NumericMatrix cpp_cell_means(SEXP K, Rcpp::IntegerVector order, int cells) {
   const Rcpp::IntegerVector places = order - 1;
   return glue::wrap_matrix(cell_means(

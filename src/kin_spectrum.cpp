@@ -7,7 +7,7 @@ using namespace kinlmm;
 
 // K = Q T Q': the diagonal d of T, what is beside it, Q as reflectors (see
 // cpp_reflect()), the largest eigenvalue, and how many are below -1e-12 of it.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_tridiagonalise(SEXP K) {
   return glue::guarded([&] {
     Rcpp::NumericMatrix A(Rcpp::no_init(Rf_nrows(K), Rf_ncols(K)));
@@ -27,7 +27,7 @@ Rcpp::List cpp_tridiagonalise(SEXP K) {
 }
 
 // Q B, or Q'B.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::NumericMatrix cpp_reflect(Rcpp::NumericMatrix reflectors,
                                 Rcpp::NumericVector scales, Rcpp::NumericMatrix B,
                                 bool transpose) {
@@ -38,7 +38,7 @@ Rcpp::NumericMatrix cpp_reflect(Rcpp::NumericMatrix reflectors,
 }
 
 // Eigenvalues (increasing) and eigenvectors of T; those of K are Q times these.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_tridiagonal_eigen(Rcpp::NumericVector d, Rcpp::NumericVector beside) {
   return glue::guarded([&] {
     Rcpp::NumericMatrix U(Rcpp::no_init(d.size(), d.size()));
@@ -49,7 +49,7 @@ Rcpp::List cpp_tridiagonal_eigen(Rcpp::NumericVector d, Rcpp::NumericVector besi
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_check_symmetry(SEXP K) {
   return glue::guarded([&] {
     const Symmetry found = check_symmetry(glue::read_matrix(K));

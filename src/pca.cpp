@@ -5,7 +5,7 @@
 using namespace kinlmm;
 
 // Principal components of a source. unit: 0 deviation, 1 frequency, 2 none.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_pca(Rcpp::List source, int components, int unit, Rcpp::List filter,
                    bool exact, double tolerance, int passes, int block,
                    std::string instructions, int threads, SEXP progress) {
@@ -36,7 +36,7 @@ Rcpp::List cpp_pca(Rcpp::List source, int components, int unit, Rcpp::List filte
   });
 }
 
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_pca_project(Rcpp::List source, std::vector<double> mean,
                            std::vector<double> scale, Rcpp::NumericMatrix loadings,
                            int threads, SEXP progress) {

@@ -27,7 +27,7 @@ SimulationPlan as_plan(const Rcpp::List& x) {
 }  // namespace
 
 // Simulated genotypes as a matrix, samples x markers.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sim_matrix(Rcpp::List plan, int threads, SEXP progress) {
   return glue::guarded([&] {
     GenotypeSimulator simulator(as_plan(plan), threads);
@@ -46,7 +46,7 @@ Rcpp::List cpp_sim_matrix(Rcpp::List plan, int threads, SEXP progress) {
 }
 
 // The same, written as a .bed.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sim_bed(Rcpp::List plan, std::string path, int threads, SEXP progress) {
   return glue::guarded([&] {
     GenotypeSimulator simulator(as_plan(plan), threads);

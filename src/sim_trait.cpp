@@ -5,7 +5,7 @@
 using namespace kinlmm;
 
 // Mean and variance of every marker of a source.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sim_moments(Rcpp::List source, int block, int threads, SEXP progress) {
   return glue::guarded([&] {
     const auto geno = glue::open_source(source, threads);
@@ -17,7 +17,7 @@ Rcpp::List cpp_sim_moments(Rcpp::List source, int block, int threads, SEXP progr
 }
 
 // Genetic values (samples x traits) of effects B (markers x traits).
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_sim_values(Rcpp::List source, Rcpp::NumericMatrix B, int block,
                           int threads, SEXP progress) {
   return glue::guarded([&] {

@@ -82,7 +82,7 @@ Rcpp::NumericMatrix wrap_path(const std::vector<SpikeIteration>& path) {
 
 // source: see core_source(); model, start: above; path (iterations x 5): of what is
 // continued. See spike_em().
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start,
                         Rcpp::NumericMatrix path, double sweeps, double each,
                         double draws, double tolerance, Rcpp::NumericVector seed,
@@ -111,7 +111,7 @@ Rcpp::List cpp_spike_em(Rcpp::List source, Rcpp::List model, Rcpp::List start,
 }
 
 // starts: a list like start for each chain; prior: see SpikePrior. See spike_gibbs().
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_spike_gibbs(Rcpp::List source, Rcpp::List model, Rcpp::List starts,
                            Rcpp::NumericVector prior, double warmup, double kept,
                            double thin, Rcpp::NumericVector seed, int threads,

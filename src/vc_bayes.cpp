@@ -109,7 +109,7 @@ SliceChain start_chain(Posterior& posterior, double deviation, Random random) {
 // priors: of the terms, then of the residuals; unit, deviation: see Posterior.
 // dear: see SliceSettings. A row per draw, chain after chain: components, sigma2,
 // coefficients on the basis.
-// [[Rcpp::export]]
+// [[Rcpp::export(rng = false)]]
 Rcpp::List cpp_vc_bayes(Rcpp::List engine, std::vector<int> sizes, Rcpp::List priors,
                         Rcpp::NumericVector unit, double deviation, int chains,
                         int warmup, int iterations, int thin, bool dear, int threads,

