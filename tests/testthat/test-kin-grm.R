@@ -135,7 +135,7 @@ test_that("grm() weighs SNPs", {
       expect_near(K, dense_grm(G, method, pairwise = pairwise, weights = w), 3e-9)
     }
   }
-  expect_output(print(K), "SNPs weighted,\\s+missing\\s+genotypes left out pair")
+  expect_output(print(K), "SNPs weighted,\\s+missing\\s+genotypes left out by\\s+pair")
   expect_message(K <- grm(G, missing = 1, weights = w), "Used 47 of 50.*3 of weight 0")
   named <- stats::setNames(w, colnames(G))
   expect_near(quiet_grm(G, missing = 1, weights = rev(c(named, other = 7))), K, 1e-15)
