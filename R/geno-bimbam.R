@@ -116,7 +116,7 @@ bimbam_samples <- function(ids, n, call) {
     abort_argument("ids", paste0("an id for each of ", n_of(n, "sample"), " in the file"),
                    found, call)
   }
-  ids <- if (is.numeric(ids)) number_labels(ids) else as.character(ids)
+  ids <- id_text(ids)
   if (anyDuplicated(ids)) abort_bimbam_ids(unique(ids[duplicated(ids)]), call)
   none <- rep(NA_character_, n)
   data.frame(id = ids, fid = none, iid = ids, father = none, mother = none,

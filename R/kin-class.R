@@ -104,13 +104,11 @@ data_frame_matrix <- function(K, call) {
 
 # Names for a matrix that has none, on one side at least.
 name_kinship <- function(K, ids, call) {
-  if (is.factor(ids)) ids <- as.character(ids)
   if (length(dim(K)) != 2L) abort_argument("K", "a matrix", describe(K), call)
   if (!is.atomic(ids) || length(ids) != nrow(K)) {
     abort_kinship_named("K", nrow(K), describe(ids), NULL, call)
   }
-  if (is.numeric(ids)) ids <- plain_numbers(as.character(ids), character())
-  ids <- as.character(ids)
+  ids <- id_text(ids)
   own <- dimnames(K)
   named <- !is.null(own[[1L]]) && identical(own[[1L]], own[[2L]])
   if (named && !identical(own[[1L]], ids)) {

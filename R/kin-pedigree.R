@@ -189,14 +189,6 @@ read_pedigree <- function(x, arg, call, hermaphrodites = FALSE) {
 
 # Ids as text, NA where unknown; whole numbers without an exponent.
 pedigree_ids <- function(x) {
-  # 64-bit integers are no doubles, and have as.character() of their own
-  if (is.numeric(x) && !inherits(x, "integer64")) {
-    whole <- is.finite(x) & x == round(x)
-    text <- as.character(x)
-    text[whole] <- sprintf("%.0f", as.double(x[whole]))
-    x <- replace(text, is.nan(x), NA)
-  }
-  x <- as.character(x)
-  x[x %in% c("", "0")] <- NA
-  x
+  text <- id_text(x)
+  replace(text, text %in% c("", "0", if (is.numeric(x)) "NaN"), NA)
 }

@@ -226,7 +226,7 @@ group_factor <- function(x) {
   }
   if (!is.numeric(x) || is.object(x)) return(factor(x))
   found <- coded(as.vector(x))
-  coded_factor(found$codes, number_labels(found$values))
+  coded_factor(found$codes, id_text(found$values))
 }
 
 # The different values of x, sorted, and which of them each is; by counting, if they are
@@ -249,12 +249,14 @@ is_dense <- function(x) {
   is.integer(x) || all(x == as.integer(x))
 }
 
-# as.character() would make "1e+05" of the id 100000.
-number_labels <- function(values) {
-  labels <- as.character(values)
-  whole <- values == round(values) & abs(values) < 2^53
-  labels[whole] <- sprintf("%.0f", values[whole])
-  labels
+# Ids as text; as.character() would make "1e+05" of the number 100000.
+id_text <- function(ids) {
+  text <- as.character(ids)
+  # 64-bit integers are no doubles, and have as.character() of their own
+  if (!is.numeric(ids) || inherits(ids, "integer64")) return(text)
+  whole <- is.finite(ids) & ids == round(ids) & abs(ids) < 2^53
+  text[whole] <- sprintf("%.0f", ids[whole])
+  text
 }
 
 # Equal labels are one level.

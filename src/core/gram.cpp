@@ -27,7 +27,7 @@ namespace {
 
 constexpr Index kTile =
     192;  // samples x samples that one thread works on; sums stay in L2
-constexpr Index kAlike = 4 * kFours;  // markers that share the scales of their weights
+constexpr Index kAlike = 8 * kFours;  // markers that share the scales of their weights
 
 // Whether a2 is the rarer allele, so that it is counted.
 bool flipped(double mean) {
@@ -338,12 +338,14 @@ class TileSums {
   void add_products(Index i, Index j, Scratch& scratch) const {
     const Weights& w = *weights_;
     const Index fours = static_cast<Index>(w.order.size()) / 4;
-    for (Index first = 0; first < fours; first += kFours) {
-      const Index count = std::min(kFours, fours - first);
+    for (Index group = 0; group < fours; group += kAlike / 4) {
+      const Index end = std::min(fours, group + kAlike / 4);
       for (int p = 0; p < w.products; ++p) {
         std::fill(scratch.integer.begin(), scratch.integer.end(), 0);
-        multiply(p, i, j, first, count, scratch.integer.data());
-        kernels_.accumulate(scratch.integer.data(), w.scale[p][first / kFours],
+        for (Index first = group; first < end; first += kFours) {
+          multiply(p, i, j, first, std::min(kFours, end - first), scratch.integer.data());
+        }
+        kernels_.accumulate(scratch.integer.data(), w.scale[p][4 * group / kAlike],
                             kTile * kTile, scratch.sum.data());
       }
     }

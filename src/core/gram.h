@@ -21,7 +21,7 @@ struct CountBlock {
 
 // S (n x n), lower triangle: adds sum_s weight_s z_s z_s'. Weights that are all the same
 // are exact. Others are replaced by sums of products of two bytes: three, which differ by
-// some 1e-10 of the largest weight among the 512 next to it in size, or if not precise
+// some 1e-10 of the largest weight among the 1,024 next to it in size, or if not precise
 // two, which differ by some 1e-7 and cost two thirds. The result does not depend on the
 // instructions or the number of threads, bit for bit.
 void add_gram(const CountBlock& block, Instructions with, int threads, MatrixRef S);
