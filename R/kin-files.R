@@ -147,7 +147,8 @@ given_ids <- function(ids, call) {
     if (!file.exists(ids)) abort_kin_missing(ids, character(), call)
     return(read_fam(path.expand(ids), call)$id)
   }
-  if (is.factor(ids) || (is.numeric(ids) && all(is.finite(ids)))) ids <- id_text(ids)
+  whole <- is.numeric(ids) && all(is.finite(ids)) && all(ids == round(ids))
+  if (is.factor(ids) || whole) ids <- id_text(ids)
   good <- is.character(ids) && length(ids) > 0L && !anyNA(ids) && all(nzchar(ids)) &&
     all(validUTF8(ids)) && !anyDuplicated(ids)
   if (!good) {
