@@ -17,7 +17,8 @@
 #' `vignette("kinlmm")` goes from [stats::lm()] to a genome scan; `vignette("mixed-models")`
 #' is for users of 'lme4', and names every difference; `vignette("blup")` goes from least
 #' squares to genomic prediction, `vignette("heritability")` from the model of Yang and others
-#' to the spike and slab; `vignette("algorithms")` says how it is computed.
+#' to the spike and slab, `vignette("relationship")` from genotypes and pedigrees to
+#' relationship matrices; `vignette("algorithms")` says how it is computed.
 #'
 #' @section Threads:
 #' Loops of the package use `getOption("kinlmm.threads", 2)` threads. Matrix
@@ -27,8 +28,12 @@
 #' Relationship matrices and scans are the same bit for bit whatever `kinlmm.threads` is.
 #' BLAS and LAPACK may sum in another order with another number of threads, or where a
 #' column stands elsewhere in a matrix: with OpenBLAS a scan's -log10 p differed by at most
-#' 4e-10 relative between one and two threads. A relationship matrix depends on the size of
-#' the blocks by rounding only, 2e-15.
+#' 4e-10 relative between one and two threads.
+#'
+#' Relationship matrices are computed with the best instructions of the processor at hand:
+#' AVX-512 VNNI, AVX2, or portable ones, with the same result bit for bit.
+#' `options(kinlmm.instructions = "portable")` (or `"avx2"`, `"vnni"`) takes others. On Windows
+#' there are only the portable ones.
 #'
 #' @useDynLib kinlmm, .registration = TRUE
 #' @importFrom Rcpp evalCpp
