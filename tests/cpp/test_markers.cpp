@@ -51,7 +51,9 @@ TEST(the_products_of_markers_are_those_of_their_kernel) {
       CHECK(at.counts.used == counts.used);
       CHECK(static_cast<Index>(at.used.size()) == counts.used);
       const double m = static_cast<double>(counts.used);
-      CHECK((at.values - m * K * A).cwiseAbs().maxCoeff() < 1e-10);
+      // other weights than ones are sums of products of bytes in K
+      const double near = method == GrmMethod::centered ? 1e-10 : 1e-7;
+      CHECK((at.values - m * K * A).cwiseAbs().maxCoeff() < near);
 
       // the effects give the values again, marker by marker
       const Matrix own = used_columns(X, at.used);
@@ -66,8 +68,8 @@ TEST(the_products_of_markers_are_those_of_their_kernel) {
       const Matrix few = own.topRows(9);
       auto rows = whole(few);
       const CrossKernel cross = cross_kernel(rows, scale, again, scale, block, monitor);
-      CHECK((cross.K - m * K.topRows(9)).cwiseAbs().maxCoeff() < 1e-10);
-      CHECK((cross.diagonal - m * K.diagonal().head(9)).cwiseAbs().maxCoeff() < 1e-10);
+      CHECK((cross.K - m * K.topRows(9)).cwiseAbs().maxCoeff() < near);
+      CHECK((cross.diagonal - m * K.diagonal().head(9)).cwiseAbs().maxCoeff() < near);
     }
   }
 }
