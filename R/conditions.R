@@ -273,7 +273,7 @@ inform_filter <- function(kept, m, left_out, reasons) {
   left_out <- left_out[left_out > 0L]
   text <- paste(count(as.vector(left_out)), reasons[names(left_out)])
   inform_kinlmm(c(
-    "Kept {count(kept)} of {n_snps(m)}.",
+    "Kept {count(kept)} of {n_of(m, 'SNP')}.",
     "i" = if (length(left_out) > 0L) "Left out: {some_of(text, Inf, quote = FALSE)}."
   ), "filter", kept = kept, left_out = left_out)
 }
@@ -293,7 +293,7 @@ abort_chromosomes <- function(names, have, call) {
 inform_chromosomes <- function(left_out, used, chr) {
   where <- chromosome_ranges(left_out)
   inform_kinlmm(c(
-    "Left out {n_snps(length(left_out))}{if (nzchar(where)) paste(' on', where)};
+    "Left out {n_of(length(left_out), 'SNP')}{if (nzchar(where)) paste(' on', where)};
      {n_are(used, 'SNP')} left.",
     "i" = if (identical(chr, "autosomes")) "{.code chr = \"all\"} takes all."
   ), "chromosomes", left_out = table(left_out))

@@ -191,7 +191,7 @@ kernel_markers <- function(fit, at, geno, settings, call) {
                         marker_filter(settings$maf, settings$missing, settings$hwe), A,
                         n_threads(call), tick)
   })
-  found <- check_core(found, source_errors(geno$n_file, geno$m_file, call), call)
+  found <- check_core(found, source_errors(geno, call), call)
   used <- length(found$used)
   if (!is.null(note) && !identical(as.numeric(note$m), as.numeric(used))) {
     abort_marker_kernel(at$label, c(note$m, used), NULL, call,
@@ -284,7 +284,7 @@ predict.marker_effects <- function(object, newgeno, fit = NULL, geno = NULL, ...
                       recoded_mean(2 * object$eaf[matched$from], matched$sign),
                       object$effect[matched$from] * matched$sign, n_threads(call), tick)
   })
-  found <- check_core(found, source_errors(newgeno$n_file, newgeno$m_file, call), call)
+  found <- check_core(found, source_errors(newgeno, call), call)
   values <- stats::setNames(found$values, sample_ids(newgeno))
   if (is.null(fit)) return(values)
   error <- marker_errors(object, newgeno, matched, fit, as_genotypes(geno), call)
@@ -346,7 +346,7 @@ marker_errors <- function(object, newgeno, matched, fit, geno, call) {
       cpp_cross_kernel(core_source(new[some, ]), recoded, core_source(old), scale,
                        n_threads(call), tick)
     })
-    cross <- check_core(cross, source_errors(new$n_file, new$m_file, call), call)
+    cross <- check_core(cross, source_errors(new, call), call)
     own_errors(fit, at, found$factor * cross$K, found$factor * cross$diagonal, ids)
   })
   do.call(rbind, unname(out))
@@ -390,7 +390,7 @@ print.marker_effects <- function(x, n = 10L, ...) {
     return(invisible(x))
   }
   part <- if (nrow(x) < model$m) paste0(count(nrow(x)), " of ") else ""
-  cat("Marker effects (SNP-BLUP): ", part, n_snps(model$m), " in ", count(model$n),
+  cat("Marker effects (SNP-BLUP): ", part, n_of(model$m, "SNP"), " in ", count(model$n),
       " individuals, ", n_of(model$records, "record"), "\n", sep = "")
   column <- if (model$column != "(Intercept)") paste0(" (", model$column, ")")
   cat("Term:    ", model$term, column, ", ", model$method, " genotypes, variance ",

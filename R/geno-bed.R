@@ -55,15 +55,15 @@ read_bed <- function(prefix) {
   }
   map <- read_bim(paths[[2L]], call)
   samples <- read_fam(paths[[3L]], call)
-  n <- nrow(samples)
-  m <- nrow(map)
-  check_core(cpp_bed_check(enc2native(paths[[1L]]), n, m), source_errors(n, m, call), call)
   path <- normalizePath(paths[[1L]], winslash = "/")
-  new_genotypes("bed", samples, map, path = path)
+  geno <- new_genotypes("bed", samples, map, path = path)
+  found <- cpp_bed_check(enc2native(paths[[1L]]), geno$n_file, geno$m_file)
+  check_core(found, source_errors(geno, call), call)
+  geno
 }
 
-# What the core may say about genotypes; a .bed is one of n samples and m SNPs.
-source_errors <- function(n, m, call) {
+# What the core may say about the file of `geno`.
+source_errors <- function(geno, call) {
   c(bimbam_errors(call), list(
     bed_missing = function(data, subject) {
       abort_bed_missing(subject, files_with_prefix(sub("\\.bed$", "", subject)), call)
@@ -73,7 +73,8 @@ source_errors <- function(n, m, call) {
     },
     bed_mode = function(data, subject) abort_bed_mode(subject, data$mode, call),
     bed_size = function(data, subject) {
-      abort_bed_size(subject, data$expected, data$got, n, m, call)
+      abort_bed_size(subject, data$expected, data$got, geno$n_file, geno$m_file,
+                     call)
     },
     bed_read = function(data, subject) abort_bed_read(subject, data$marker + 1, call)
   ))

@@ -72,7 +72,7 @@ geno_block <- function(geno, markers, call = rlang::caller_env()) {
   source <- core_source(geno)
   source$marker_index0 <- source$marker_index0[markers]
   result <- cpp_geno_read(source, n_threads(call))
-  block <- check_core(result, source_errors(geno$n_file, geno$m_file, call), call)$genotypes
+  block <- check_core(result, source_errors(geno, call), call)$genotypes
   dimnames(block) <- list(sample_ids(geno), snp_ids(geno)[markers])
   block
 }

@@ -85,7 +85,7 @@ compute_snp_stats <- function(geno, filter, test, midp, call) {
   result <- with_progress("Statistics of SNPs", ncol(geno), function(tick) {
     cpp_snp_stats(core_source(geno), filter, test, midp, threads, tick)
   })
-  check_core(result, source_errors(geno$n_file, geno$m_file, call), call)
+  check_core(result, source_errors(geno, call), call)
 }
 
 #' @rdname snp_stats
@@ -97,7 +97,7 @@ sample_stats <- function(geno, chr = "autosomes") {
   raw <- with_progress("Statistics of samples", ncol(geno), function(tick) {
     cpp_sample_stats(core_source(geno), threads, tick)
   })
-  raw <- check_core(raw, source_errors(geno$n_file, geno$m_file, call), call)
+  raw <- check_core(raw, source_errors(geno, call), call)
   homozygous <- raw$calls - raw$heterozygous
   out <- data.frame(id = sample_ids(geno), n = raw$observed,
                     missing = 1 - quotient(raw$observed, rep(ncol(geno), nrow(geno))),
@@ -123,13 +123,13 @@ print.snp_stats <- function(x, n = 10L, ...) {
     return(invisible(x))
   }
   dosages <- sum(is.na(x$n0) & x$n > 0)
-  cat("Statistics of ", n_snps(nrow(x)), " in ", n_of(samples, "sample"), "\n", sep = "")
+  cat("Statistics of ", n_of(nrow(x), "SNP"), " in ", n_of(samples, "sample"), "\n", sep = "")
   cat("  missing:        ", range_and_mean(x$missing), "\n", sep = "")
   cat("  minor allele:   ", range_and_mean(x$maf), ", ", count(sum(x$maf == 0, na.rm = TRUE)),
       " without variation\n", sep = "")
   cat("  Hardy-Weinberg: ", print_hwe(x$hwe),
       if (isTRUE(attr(x, "midp"))) " (mid-p)" else "", "\n", sep = "")
-  if (dosages > 0) cat("  dosages:        ", n_snps(dosages), ", not tested\n", sep = "")
+  if (dosages > 0) cat("  dosages:        ", n_of(dosages, "SNP"), ", not tested\n", sep = "")
   table <- as.data.frame(x)
   if (!all(is.na(table$a1))) table$alleles <- paste(table$a1, table$a2, sep = "/")
   shown <- c("chr", "snp", "pos", "alleles", "n", "freq", "missing", "het", "hwe")
@@ -147,7 +147,7 @@ print.sample_stats <- function(x, n = 10L, ...) {
     print(as.data.frame(x))
     return(invisible(x))
   }
-  cat("Statistics of ", n_of(nrow(x), "sample"), " at ", n_snps(snps), "\n", sep = "")
+  cat("Statistics of ", n_of(nrow(x), "sample"), " at ", n_of(snps, "SNP"), "\n", sep = "")
   cat("  missing:      ", range_and_mean(x$missing), "\n", sep = "")
   cat("  heterozygous: ", range_and_mean(x$het), "\n", sep = "")
   cat("  inbreeding f: ", range_and_mean(x$f), "\n", sep = "")

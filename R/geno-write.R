@@ -50,7 +50,7 @@ write_bed <- function(geno, prefix) {
     result <- with_progress("Writing genotypes", ncol(geno), function(tick) {
       cpp_bed_write(core_source(geno), path, 256L, threads, tick)
     })
-    handlers <- source_errors(geno$n_file, geno$m_file, call)
+    handlers <- source_errors(geno, call)
     handlers$bed_dosage <- function(data, subject) {
       abort_bed_dosage(sample_ids(geno)[[data$sample + 1]],
                        snp_ids(geno)[[data$marker + 1]], data$value, call)

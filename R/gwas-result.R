@@ -93,12 +93,12 @@ print.gwas <- function(x, n = 10, ...) {
   }
   if (nrow(x) != scan$m) {
     cat(count(nrow(x)), if (nrow(x) == 1L) " row" else " rows", " of a genome scan of ",
-        n_snps(scan$m), " in ", count(scan$q), " individuals\n\n", sep = "")
+        n_of(scan$m, "SNP"), " in ", count(scan$q), " individuals\n\n", sep = "")
     print_hits(x[utils::head(seq_len(nrow(x)), n), ])
     return(invisible(x))
   }
   tested <- is.na(x$reason)
-  cat("Genome scan: ", count(sum(tested)), " of ", n_snps(nrow(x)), " tested in ",
+  cat("Genome scan: ", count(sum(tested)), " of ", n_of(nrow(x), "SNP"), " tested in ",
       count(scan$q), " individuals", sep = "")
   if (scan$n != scan$q) cat(" (", count(scan$n), " records)", sep = "")
   cat("\n")
@@ -120,8 +120,6 @@ print.gwas <- function(x, n = 10, ...) {
   }
   invisible(x)
 }
-
-n_snps <- function(m) paste(count(m), if (m == 1) "SNP" else "SNPs")
 
 print_hits <- function(hits) {
   text <- function(column, ...) format(hits[[column]], ...)

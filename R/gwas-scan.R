@@ -122,7 +122,7 @@ gwas <- function(fit, geno, variance = c("per-snp", "null"), maf = 0.01,
     cpp_gwas_scan(null, source, variance == "per-snp", filter, n_threads(), scan_nodes,
                   scan_half_width, tick)
   })
-  raw <- check_core(raw, source_errors(geno$n_file, geno$m_file, rlang::current_env()))
+  raw <- check_core(raw, source_errors(geno, rlang::current_env()))
   if (null$lambda_ml >= null$lambda_max && null$lambda_reml < null$lambda_max) {
     inform_scan_bound(null$lambda_ml)
   }

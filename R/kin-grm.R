@@ -277,7 +277,7 @@ compute_grm <- function(geno, plan, method, filter, pairwise, block = 0L, call) 
   result <- with_progress("Relationship matrix", length(plan$snps), function(tick) {
     cpp_grm(source, settings, threads, tick)
   })
-  check_core(result, source_errors(geno$n_file, geno$m_file, call), call)
+  check_core(result, source_errors(geno, call), call)
 }
 
 # counts: groups x reasons; for `by` "loco" those of all others.

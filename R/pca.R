@@ -136,7 +136,7 @@ compute_pca <- function(geno, k, method, filter, exact, tolerance, call) {
     cpp_pca(core_source(geno), k, unit, filter, exact, tolerance, 30L, block,
             cpu_instructions(call), threads, tick)
   })
-  handlers <- source_errors(geno$n_file, geno$m_file, call)
+  handlers <- source_errors(geno, call)
   handlers$pca_rank <- function(data, subject) abort_pca_rank(k, data$rank, call)
   found <- check_core(found, handlers, call)
   found$dropped <- stats::setNames(found$fates[-1L], marker_fate_names[-1L])
@@ -287,7 +287,7 @@ predict.pca <- function(object, newgeno, ...) {
                     matched$sign / object$markers$unit[from],
                     object$loadings[from, , drop = FALSE], n_threads(call), tick)
   })
-  found <- check_core(found, source_errors(newgeno$n_file, newgeno$m_file, call), call)
+  found <- check_core(found, source_errors(newgeno, call), call)
   scores <- found$scores / sqrt(object$m)
   dimnames(scores) <- list(sample_ids(newgeno), names(object$values))
   scores

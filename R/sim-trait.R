@@ -343,7 +343,7 @@ effect_columns <- function(t) if (t == 1L) "effect" else paste0("effect", seq_le
 
 draw_effects <- function(geno, h2, rg, snps, call) {
   threads <- n_threads(call)
-  errors <- source_errors(geno$n_file, geno$m_file, call)
+  errors <- source_errors(geno, call)
   moments <- with_progress("Frequencies", ncol(geno), function(tick) {
     cpp_sim_moments(core_source(geno), 256L, threads, tick)
   })

@@ -46,7 +46,7 @@ print_spike_title <- function(x) {
     paste0("Monte-Carlo EM, ", if (x$settings$REML) "REML" else "ML")
   cat("Spike and slab: ", how, "\n", sep = "")
   cat("Formula: ", paste(deparse(x$formula), collapse = "\n"), "\n", sep = "")
-  cat("Data:    ", n_of(x$n, "record"), ", ", n_snps(x$m),
+  cat("Data:    ", n_of(x$n, "record"), ", ", n_of(x$m, "SNP"),
       if (x$dropped > 0L) paste0(" (", count(x$dropped), " without variation left out)"),
       "\n", sep = "")
 }

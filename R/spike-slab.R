@@ -257,7 +257,7 @@ spike_prior <- function(prior, total, call) {
 spike_threads <- function(fit) min(fit$settings$chains, n_threads())
 
 spike_errors <- function(fit, call) {
-  c(source_errors(fit$geno$n_file, fit$geno$m_file, call),
+  c(source_errors(fit$geno, call),
     list(spike_no_markers = function(data, subject) abort_spike_markers(ncol(fit$geno),
                                                                         call)))
 }
